@@ -1,0 +1,54 @@
+"""Retries, back-off, deadlines and limits: numbers with units, and the pure rules over them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential back-off without jitter (the caller adds it where many wait for one thing)."""
+
+    first_s: float
+    factor: float
+    most_s: float
+
+    def delay_s(self, tries: int) -> float:
+        """Seconds to wait after the given number of failed tries (1 or more)."""
+        exponent = min(max(tries, 1) - 1, 32)
+        return min(self.first_s * self.factor**exponent, self.most_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a meeting may stay in a state before silence is a verdict, in seconds.
+
+    `active` counts from the moment the bot was first admitted, all others from the entry into the state.
+    """
+
+    requested_s: float = 900.0
+    starting_s: float = 120.0
+    joining_s: float = 180.0
+    awaiting_admission_s: float = 930.0
+    active_s: float = 4 * 3600.0
+    reconfiguring_s: float = 30.0
+    stopping_s: float = 60.0
+    error_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Every number that shapes how a meeting lives and dies."""
+
+    deadlines: Deadlines = Deadlines()
+    max_attempts: int = 3
+    retry: Backoff = Backoff(first_s=2.0, factor=4.0, most_s=60.0)
+    effect_retry: Backoff = Backoff(first_s=0.5, factor=2.0, most_s=30.0)
+    effect_tries: int = 20
+    claim_s: float = 60.0
+    leave_grace_s: float = 20.0
+    kill_grace_s: float = 5.0
+    scheduled_lead_s: float = 60.0
+    heartbeat_s: float = 10.0
+    lease_s: float = 23.0
+    admission_timeout_s: float = 900.0
+    alone_timeout_s: float = 120.0
+    no_one_joined_timeout_s: float = 600.0

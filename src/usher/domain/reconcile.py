@@ -1,0 +1,161 @@
+"""What the reconciler does about the difference between what should run and what runs. Pure.
+
+The launcher is listed first and the rows are read second: a workload of a meeting that began after the listing is
+simply not in it, and a workload in the listing whose meeting is not live was over before the rows were read.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
+
+WORKLOAD_PREFIX = "usher"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The launcher says that the workload runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The workload has ended and the launcher still remembers it.
+
+    Attributes:
+        code: Exit code; 128 + n for signal n; None if the launcher does not know.
+        detail: What the launcher says of it (out of memory, image missing, …); may be empty.
+    """
+
+    code: int | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The launcher answers, and knows no such workload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The launcher does not answer: nothing may be concluded."""
+
+    detail: str = ""
+
+
+Observation = Running | Exited | Gone | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadName:
+    """Deterministic name of what runs for one attempt: `usher-<meeting_id>-<attempt>`."""
+
+    meeting_id: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{WORKLOAD_PREFIX}-{self.meeting_id}-{self.attempt}"
+
+
+def parse_workload_name(name: str) -> WorkloadName | None:
+    """Return what `name` names, or None if it is not the name of an Usher workload."""
+    prefix, _, rest = name.partition("-")
+    meeting_id, _, attempt = rest.partition("-")
+    if prefix != WORKLOAD_PREFIX or not (meeting_id.isdecimal() and attempt.isdecimal()):
+        return None
+    return WorkloadName(int(meeting_id), int(attempt))
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A meeting that is not over, as the database sees it at one moment of its own clock."""
+
+    meeting_id: int
+    attempt: int
+    status: State
+    deadline_passed: bool
+    lease_expired: bool
+
+    @property
+    def workload(self) -> WorkloadName:
+        """The name of the current attempt's workload."""
+        return WorkloadName(self.meeting_id, self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An event that the reconciler reports about a meeting."""
+
+    meeting_id: int
+    attempt: int
+    event: Event
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one pass does.
+
+    Attributes:
+        findings: Events to report, at most one a meeting.
+        removals: Workloads that nobody asked for any more.
+        suspects: Workloads that look dead for the first time; a second look in the next pass makes it a fact.
+    """
+
+    findings: tuple[Finding, ...]
+    removals: tuple[WorkloadName, ...]
+    suspects: frozenset[WorkloadName]
+
+
+def plan(
+    rows: Iterable[Watched],
+    observed: Mapping[WorkloadName, Observation] | None,
+    suspects: frozenset[WorkloadName] = frozenset(),
+) -> Plan:
+    """Compare the meetings that are not over with the workloads that the launcher lists.
+
+    Args:
+        rows: Every meeting that is not over.
+        observed: Every workload that the launcher lists; None if it did not answer, and then nothing is concluded
+            about any workload.
+        suspects: `suspects` of the pass before.
+    """
+    findings: list[Finding] = []
+    doubted: set[WorkloadName] = set()
+    current: set[WorkloadName] = set()
+    for row in rows:
+        current.add(row.workload)
+        finding = _overdue(row)
+        if finding is None and observed is not None:
+            finding = _dead(row, observed.get(row.workload, Gone()))
+            if finding is not None and row.workload not in suspects:
+                doubted.add(row.workload)
+                finding = None
+        if finding is not None:
+            findings.append(finding)
+    removals = tuple(name for name in observed or () if name not in current)
+    return Plan(tuple(findings), removals, frozenset(doubted))
+
+
+def _overdue(row: Watched) -> Finding | None:
+    if row.lease_expired and row.status in LEASED:
+        return Finding(row.meeting_id, row.attempt, Event.LEASE_EXPIRED)
+    if row.deadline_passed:
+        return Finding(row.meeting_id, row.attempt, Event.DEADLINE_PASSED)
+    return None
+
+
+def _dead(row: Watched, observation: Observation) -> Finding | None:
+    """Say what the launcher's word about the workload means, if it means the end of it.
+
+    While the attempt is being launched an absent workload means nothing, and in `error` its end is what clean-up
+    is there to confirm.
+    """
+    if row.status not in HAS_WORKLOAD or row.status is State.ERROR:
+        return None
+    match observation:
+        case Exited(code, detail):
+            return Finding(row.meeting_id, row.attempt, Event.CRASHED, f"exit code {code}. {detail}".strip())
+        case Gone() if row.status not in LAUNCHING:
+            return Finding(row.meeting_id, row.attempt, Event.WORKLOAD_VANISHED)
+        case _:
+            return None

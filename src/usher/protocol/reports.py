@@ -1,0 +1,56 @@
+"""What a bot says to the manager: `POST /internal/bots/{connection_id}/{started|status|exited|heartbeat}`.
+
+Every report carries the bearer token of the attempt. A repeated report gets the answer of the first. HTTP 410 means:
+this attempt is over, leave and exit.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from usher.domain.lifecycle import Reason
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    seq: int = Field(ge=1, description="Number of the report; the bot counts its reports from 1.")
+
+
+class Started(_Report):
+    """The bot is in the meeting."""
+
+
+class Status(_Report):
+    """The bot is on its way."""
+
+    status: Literal["joining", "awaiting_admission"]
+
+
+class Exited(_Report):
+    """The bot's last word."""
+
+    exit_code: int = Field(description="0 if the visit ended as it should.")
+    reason: Reason | None = Field(default=None, description="Why it ended.")
+    detail: str = Field(default="", max_length=4000, description="Evidence for people; no content of the meeting.")
+
+
+class ReportAnswer(BaseModel):
+    """Answer to started, status and exited: what became of the report."""
+
+    outcome: Literal["applied", "ignored"]
+    detail: str = ""
+
+
+class Heartbeat(BaseModel):
+    """Sign of life every few seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    executed_seq: int = Field(default=0, ge=0, description="Highest command number that the bot has executed.")
+
+
+class HeartbeatAnswer(BaseModel):
+    """Tells the bot whether it has missed a command."""
+
+    newest_seq: int = Field(ge=0, description="Highest command number for this bot.")
