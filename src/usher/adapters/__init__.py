@@ -1,0 +1,1 @@
+"""Adapters: each connects the ports to one thing outside."""

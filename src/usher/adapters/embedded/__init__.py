@@ -1,0 +1,1 @@
+"""What one machine needs and does not have: PostgreSQL, Redis, Chromium, a speech model."""

@@ -1,0 +1,1 @@
+"""Launchers: what runs workloads. They know nothing of each other."""

@@ -1,0 +1,1 @@
+"""Adapters that live in one process: for tests, simulations and the demo."""

@@ -1,0 +1,22 @@
+"""The whole store in the memory of one process."""
+
+from usher.adapters.memory.store_bots import MemoryLeases
+from usher.adapters.memory.store_meetings import MemoryMeetings
+from usher.adapters.memory.store_outbox import MemoryOutbox
+from usher.adapters.memory.store_tables import Now, Tables, wall_clock
+from usher.adapters.memory.store_transcripts import MemoryTranscripts
+from usher.adapters.memory.store_users import MemoryUsers
+
+
+class MemoryStore(MemoryMeetings, MemoryOutbox, MemoryLeases, MemoryTranscripts, MemoryUsers):
+    """See `usher.ports.Store`. For one event loop; what it holds ends with the process.
+
+    Args:
+        now: The clock by which deadlines, leases and claims are judged; aware, UTC.
+    """
+
+    def __init__(self, now: Now = wall_clock) -> None:
+        super().__init__(Tables(now))
+
+    async def ping(self, *, timeout_s: float) -> None:
+        """Return."""

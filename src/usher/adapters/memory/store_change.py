@@ -1,0 +1,135 @@
+"""Changing a meeting, in memory: first every check, then every write."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from usher.adapters.memory.store_tables import CommandRow, OwedRow, Tables
+from usher.domain.errors import InvariantBroken
+from usher.domain.lifecycle import IN_MEETING, TABLE, TERMINAL, Transition
+from usher.ports import LANES, Change, Configuration, Meeting, MeetingEvent, Owed, Seat, StoredCommand, Void
+
+_STEPS = {Seat.TAKE: 1, Seat.KEEP: 0, Seat.RELEASE: -1}
+_KNOWN = {(row.from_state, row.event, row.to_state) for row in TABLE}
+
+
+def write_change(tables: Tables, wanted: Change) -> Meeting | Void:
+    """See `usher.ports.Meetings.change`."""
+    meeting = tables.meetings.get(wanted.meeting_id)
+    void = _void(tables, wanted, meeting)
+    if meeting is None or void is not None:
+        return void or Void.STALE
+    active = tables.active_bots[meeting.user_id] + _STEPS[wanted.seat]
+    require_row(wanted.transition, meeting)
+    if active < 0:
+        raise InvariantBroken("a seat was released that nobody held")
+    changed = _changed(meeting, wanted, tables.now())
+    if changed.connection_id != meeting.connection_id and changed.connection_id in tables.connections:
+        raise InvariantBroken("a connection was used twice")
+    tables.active_bots[meeting.user_id] = active
+    _write(tables, wanted, changed)
+    return changed
+
+
+def require_row(transition: Transition, meeting: Meeting | None) -> None:
+    """Hold a transition to the table, as the keys of the database do.
+
+    Raises:
+        InvariantBroken: The table has no such row, or the meeting is not where the row begins.
+    """
+    known = (transition.from_state, transition.event, transition.to_state) in _KNOWN
+    if not known or transition.from_state is not (meeting.status if meeting else None):
+        raise InvariantBroken(f"no such transition: {transition.event} to {transition.to_state}")
+
+
+def owe(tables: Tables, meeting: Meeting, effects: Iterable[Owed]) -> None:
+    """Write effects to the outbox."""
+    for owed in effects:
+        row = OwedRow(
+            next(tables.ids),
+            meeting.meeting_id,
+            meeting.attempt,
+            LANES[owed.effect],
+            owed.effect,
+            tables.after(owed.delay_s),
+        )
+        tables.outbox[row.effect_id] = row
+
+
+def _void(tables: Tables, wanted: Change, meeting: Meeting | None) -> Void | None:
+    if wanted.claim is not None:
+        held = tables.held(wanted.claim.effect_id, wanted.claim.token)
+        if held is None or held.meeting_id != wanted.meeting_id:
+            return Void.CLAIM_LOST
+    if meeting is None or meeting.version != wanted.expected_version:
+        return Void.STALE
+    limit = tables.users[meeting.user_id].max_concurrent_bots
+    if wanted.seat is Seat.TAKE and tables.active_bots[meeting.user_id] >= limit:
+        return Void.NO_SEAT
+    return None
+
+
+def _changed(meeting: Meeting, wanted: Change, now: datetime) -> Meeting:
+    to_state, retry = wanted.transition.to_state, wanted.next_connection_id is not None
+    start_time = meeting.start_time or (now if to_state in IN_MEETING else None)
+    standing = replace(meeting, reason=None, failure_stage=None) if wanted.clear_reason else meeting
+    configuration, desired = _configurations(meeting, wanted)
+    return replace(
+        meeting,
+        status=to_state,
+        version=meeting.version + 1,
+        attempt=meeting.attempt + 1 if retry else meeting.attempt,
+        connection_id=wanted.next_connection_id or meeting.connection_id,
+        stop_requested=wanted.stop_requested,
+        configuration=configuration,
+        desired_configuration=desired,
+        reason=wanted.reason or standing.reason,
+        failure_stage=wanted.failure_stage or standing.failure_stage,
+        bot_container_id=wanted.workload or meeting.bot_container_id,
+        deadline_at=_deadline(meeting, wanted, now),
+        start_time=start_time,
+        end_time=now if to_state in TERMINAL else meeting.end_time,
+        updated_at=now,
+    )
+
+
+def _deadline(meeting: Meeting, wanted: Change, now: datetime) -> datetime | None:
+    if wanted.deadline_s is None:
+        return None
+    start = (meeting.start_time or now) if wanted.deadline_from_start else now
+    return start + timedelta(seconds=wanted.deadline_s)
+
+
+def _configurations(meeting: Meeting, wanted: Change) -> tuple[Configuration, Configuration]:
+    in_force, desired = meeting.configuration, wanted.desired_configuration or meeting.desired_configuration
+    if wanted.drop_configuration and wanted.desired_configuration is None:
+        return (desired if wanted.adopt_configuration else in_force), in_force
+    return (desired if wanted.adopt_configuration else in_force), desired
+
+
+def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
+    meeting_id = changed.meeting_id
+    tables.meetings[meeting_id] = changed
+    tables.connections[changed.connection_id] = meeting_id
+    tables.events[meeting_id].append(
+        MeetingEvent(
+            version=changed.version,
+            event=wanted.transition.event,
+            from_state=wanted.transition.from_state,
+            to_state=changed.status,
+            by=wanted.by,
+            attempt=changed.attempt,
+            reason=wanted.reason,
+            detail=wanted.detail.replace("\x00", ""),
+            at=changed.updated_at,
+        )
+    )
+    if wanted.command is not None:
+        rows = tables.commands.setdefault(meeting_id, [])
+        command = StoredCommand(len(rows) + 1, changed.connection_id, wanted.command, changed.desired_configuration)
+        rows.append(CommandRow(command))
+    if wanted.claim is not None:
+        del tables.outbox[wanted.claim.effect_id]
+    if changed.status in TERMINAL:
+        tables.leases.pop(meeting_id, None)
+    owe(tables, changed, wanted.owed)

@@ -1,0 +1,156 @@
+"""Meetings and their history, in memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from usher.adapters.memory.store_change import owe, require_row, write_change
+from usher.adapters.memory.store_tables import Part
+from usher.domain.errors import Conflict, InvariantBroken, LimitReached, NotFound
+from usher.domain.lifecycle import COUNTED, LIVE, Source
+from usher.domain.meeting import Platform
+from usher.domain.reconcile import Watched
+from usher.ports import Change, Created, Json, Meeting, MeetingEvent, NewMeeting, Page, Void
+
+
+class MemoryMeetings(Part):
+    """See `usher.ports.Meetings`."""
+
+    async def create(self, new: NewMeeting) -> Created:
+        """Write a meeting and all that belongs to it."""
+        tables = self._tables
+        replayed = self._refuse_or_replay(new)
+        if replayed is not None:
+            return Created(replayed, replayed=True)
+        require_row(new.transition, None)
+        if new.connection_id in tables.connections:
+            raise InvariantBroken("a connection was used twice")
+        meeting = _meeting(next(tables.ids), new, tables.now())
+        if meeting.status in COUNTED:
+            tables.active_bots[new.user_id] += 1
+        if new.idempotency is not None:
+            key = (new.user_id, new.idempotency.key)
+            tables.idempotency_keys[key] = (new.idempotency.body_sha256, meeting.meeting_id)
+        tables.meetings[meeting.meeting_id] = meeting
+        tables.connections[meeting.connection_id] = meeting.meeting_id
+        event = MeetingEvent(
+            1, new.transition.event, None, meeting.status, Source.USER, 1, None, "", meeting.created_at
+        )
+        tables.events[meeting.meeting_id] = [event]
+        owe(tables, meeting, new.owed)
+        return Created(meeting, replayed=False)
+
+    def _refuse_or_replay(self, new: NewMeeting) -> Meeting | None:
+        tables = self._tables
+        user = tables.users.get(new.user_id)
+        if user is None:
+            raise NotFound("unknown_user", f"There is no user {new.user_id}.")
+        if new.idempotency is not None:
+            known = tables.idempotency_keys.get((new.user_id, new.idempotency.key))
+            if known is not None and known[0] != new.idempotency.body_sha256:
+                raise Conflict("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+            if known is not None:
+                return tables.meetings[known[1]]
+        for meeting in self._visits(new.user_id, new.ref.platform, new.ref.native_id):
+            if meeting.status in LIVE:
+                raise Conflict("already_there", f"Meeting {meeting.meeting_id} is not over.")
+        counted = new.transition.to_state in COUNTED
+        if counted and tables.active_bots[new.user_id] >= user.max_concurrent_bots:
+            raise LimitReached("max_concurrent_bots", f"The limit of {user.max_concurrent_bots} bots is used up.")
+        return None
+
+    async def change(self, change: Change) -> Meeting | Void:
+        """Write a decision and all that belongs to it."""
+        return write_change(self._tables, change)
+
+    async def find(self, meeting_id: int) -> Meeting | None:
+        """Return the meeting."""
+        return self._tables.meetings.get(meeting_id)
+
+    async def find_by_connection(self, connection_id: str) -> Meeting | None:
+        """Return the meeting that has or had this connection."""
+        meeting_id = self._tables.connections.get(connection_id)
+        return None if meeting_id is None else self._tables.meetings[meeting_id]
+
+    async def find_latest(self, user_id: int, platform: Platform, native_id: str) -> Meeting | None:
+        """Return the user's newest visit to that call."""
+        return next(iter(self._visits(user_id, platform, native_id)), None)
+
+    async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
+        """List a user's meetings, newest first."""
+        return [
+            meeting
+            for meeting in self._newest_first(user_id)
+            if (page.before_id is None or meeting.meeting_id < page.before_id)
+            and (page.states is None or meeting.status in page.states)
+        ][: page.limit]
+
+    async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
+        """Return a meeting's history, oldest first."""
+        return list(self._tables.events.get(meeting_id, ()))
+
+    async def watched(self) -> Sequence[Watched]:
+        """Return every meeting that is not over."""
+        now = self._tables.now()
+        return [self._watch(meeting, now) for meeting in self._tables.meetings.values() if meeting.status in LIVE]
+
+    def _watch(self, meeting: Meeting, now: datetime) -> Watched:
+        lease = self._tables.leases.get(meeting.meeting_id)
+        return Watched(
+            meeting.meeting_id,
+            meeting.attempt,
+            meeting.status,
+            deadline_passed=meeting.deadline_at is not None and meeting.deadline_at <= now,
+            lease_expired=lease is not None and lease.attempt == meeting.attempt and lease.expires_at <= now,
+        )
+
+    async def put_data(self, meeting_id: int, data: Json) -> None:
+        """Merge `data` into the meeting's data."""
+        meeting = self._tables.meetings.get(meeting_id)
+        if meeting is not None:
+            merged = {**meeting.data, **_as_json(data)}
+            self._tables.meetings[meeting_id] = replace(meeting, data=merged, updated_at=self._tables.now())
+
+    def _newest_first(self, user_id: int) -> list[Meeting]:
+        return [m for m in reversed(self._tables.meetings.values()) if m.user_id == user_id]
+
+    def _visits(self, user_id: int, platform: Platform, native_id: str) -> list[Meeting]:
+        call = (platform, native_id)
+        return [m for m in self._newest_first(user_id) if (m.ref.platform, m.ref.native_id) == call]
+
+
+def _as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy of a JSON value without NUL characters, which the database does not store either."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, Mapping):
+        return {_as_json(key): _as_json(each) for key, each in value.items()}
+    return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _meeting(meeting_id: int, new: NewMeeting, now: datetime) -> Meeting:
+    due = now + timedelta(seconds=new.deadline_s)
+    return Meeting(
+        meeting_id=meeting_id,
+        user_id=new.user_id,
+        ref=new.ref,
+        bot_name=new.bot_name,
+        status=new.transition.to_state,
+        version=1,
+        attempt=1,
+        connection_id=new.connection_id,
+        stop_requested=False,
+        configuration=new.configuration,
+        desired_configuration=new.configuration,
+        reason=None,
+        failure_stage=None,
+        bot_container_id=None,
+        deadline_at=due if new.join_at is None else new.join_at - timedelta(seconds=new.lead_s),
+        join_at=new.join_at,
+        start_time=None,
+        end_time=None,
+        created_at=now,
+        updated_at=now,
+        data={},
+    )

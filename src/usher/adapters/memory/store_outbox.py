@@ -1,0 +1,57 @@
+"""Effects that are owed, in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from usher.adapters.memory.store_tables import OwedRow, Part
+from usher.ports import Claim, ClaimedEffect, Lane
+
+
+class MemoryOutbox(Part):
+    """See `usher.ports.Outbox`."""
+
+    async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
+        """Claim due effects, at most one of a meeting at a time."""
+        tables, now = self._tables, self._tables.now()
+        rows = [row for row in tables.outbox.values() if row.lane is lane and not row.buried]
+        ready = [row for row in rows if row.due(now) and not row.claimed(now) and not _held_up(row, rows, now)]
+        claimed = []
+        for row in sorted(ready, key=lambda row: (row.due_at, row.effect_id))[:limit]:
+            row.token = f"claim-{next(tables.ids)}"
+            row.claimed_until = tables.after(claim_s)
+            row.tries += 1
+            claim = Claim(row.effect_id, row.token)
+            claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries - 1))
+        return claimed
+
+    async def complete(self, claim: Claim) -> bool:
+        """Remove a claimed effect."""
+        row = self._tables.held(claim.effect_id, claim.token)
+        if row is not None:
+            del self._tables.outbox[row.effect_id]
+        return row is not None
+
+    async def postpone(self, claim: Claim, *, delay_s: float, error: str) -> bool:
+        """Give a claimed effect back."""
+        row = self._tables.held(claim.effect_id, claim.token)
+        if row is None:
+            return False
+        row.due_at, row.error, row.token, row.claimed_until = self._tables.after(delay_s), error, None, None
+        return True
+
+    async def bury(self, claim: Claim, *, error: str) -> bool:
+        """Keep a claimed effect and never run it again."""
+        row = self._tables.held(claim.effect_id, claim.token)
+        if row is None:
+            return False
+        row.buried, row.error, row.token, row.claimed_until = True, error, None, None
+        return True
+
+
+def _held_up(row: OwedRow, rows: Sequence[OwedRow], now: datetime) -> bool:
+    """Say whether another effect of the same meeting is being run, or comes first."""
+    return any(
+        other.claimed(now) or (other.effect_id < row.effect_id and other.due(now))
+        for other in rows
+        if other.meeting_id == row.meeting_id and other is not row
+    )

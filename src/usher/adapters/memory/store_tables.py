@@ -1,0 +1,95 @@
+"""What the in-memory store holds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from usher.domain.lifecycle import Effect
+from usher.domain.transcript import Segment
+from usher.ports import Lane, Meeting, MeetingEvent, Session, StoredCommand, User
+
+Now = Callable[[], datetime]
+
+
+def wall_clock() -> datetime:
+    """Return the time of the machine, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class OwedRow:
+    """One row of the outbox."""
+
+    effect_id: int
+    meeting_id: int
+    attempt: int
+    lane: Lane
+    effect: Effect
+    due_at: datetime
+    tries: int = 0
+    token: str | None = None
+    claimed_until: datetime | None = None
+    error: str | None = None
+    buried: bool = False
+
+    def claimed(self, now: datetime) -> bool:
+        """Say whether somebody may be running it."""
+        return self.claimed_until is not None and self.claimed_until > now
+
+    def due(self, now: datetime) -> bool:
+        """Say whether it is time to run it."""
+        return self.due_at <= now
+
+
+@dataclass(slots=True)
+class CommandRow:
+    """One command, and what its bot did with it."""
+
+    command: StoredCommand
+    outcome: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when the bot of an attempt counts as alive."""
+
+    attempt: int
+    expires_at: datetime
+
+
+@dataclass(slots=True)
+class Tables:
+    """All rows, and the clock that they are judged by. Belongs to one event loop; no method of the store awaits."""
+
+    now: Now = wall_clock
+    ids: "count[int]" = field(default_factory=lambda: count(1))
+    users: dict[int, User] = field(default_factory=dict)
+    active_bots: dict[int, int] = field(default_factory=dict)
+    tokens: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    meetings: dict[int, Meeting] = field(default_factory=dict)
+    events: dict[int, list[MeetingEvent]] = field(default_factory=dict)
+    connections: dict[str, int] = field(default_factory=dict)
+    idempotency_keys: dict[tuple[int, str], tuple[bytes, int]] = field(default_factory=dict)
+    outbox: dict[int, OwedRow] = field(default_factory=dict)
+    commands: dict[int, list[CommandRow]] = field(default_factory=dict)
+    leases: dict[int, Lease] = field(default_factory=dict)
+    sessions: dict[tuple[int, str], Session] = field(default_factory=dict)
+    segments: dict[int, dict[str, Segment]] = field(default_factory=dict)
+
+    def after(self, seconds: float) -> datetime:
+        """Return the moment that many seconds from now."""
+        return self.now() + timedelta(seconds=seconds)
+
+    def held(self, effect_id: int, token: str) -> OwedRow | None:
+        """Return the claimed row, or None if the claim was lost."""
+        row = self.outbox.get(effect_id)
+        return row if row and not row.buried and row.token == token and row.claimed(self.now()) else None
+
+
+class Part:
+    """One port's share of the store, on the common tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables

@@ -1,0 +1,41 @@
+"""Sessions and segments, in memory."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from usher.adapters.memory.store_tables import Part
+from usher.domain.transcript import Segment, newest, supersedes
+from usher.ports import HeardSegment, Session
+
+_SPEAKER_LENGTH = 255
+_LANGUAGE_LENGTH = 10
+
+
+class MemoryTranscripts(Part):
+    """See `usher.ports.Transcripts`."""
+
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
+        """Upsert a batch."""
+        tables = self._tables
+        for session in sessions:
+            if session.meeting_id in tables.meetings:
+                tables.sessions.setdefault((session.meeting_id, session.session_uid), session)
+        for each in heard:
+            if each.meeting_id in tables.meetings:
+                stored = tables.segments.setdefault(each.meeting_id, {})
+                known = stored.get(each.segment.segment_id)
+                if known is None or supersedes(each.segment, known):
+                    stored[each.segment.segment_id] = _fitted(each.segment)
+
+    async def segments(self, meeting_id: int) -> Sequence[Segment]:
+        """Return the segments of a meeting in the order in which they were said."""
+        return newest(self._tables.segments.get(meeting_id, {}).values())
+
+
+def _fitted(segment: Segment) -> Segment:
+    return replace(
+        segment,
+        text=segment.text.replace("\x00", ""),
+        speaker=segment.speaker and segment.speaker.replace("\x00", "")[:_SPEAKER_LENGTH],
+        language=segment.language and segment.language.replace("\x00", "")[:_LANGUAGE_LENGTH],
+    )

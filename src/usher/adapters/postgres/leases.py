@@ -1,0 +1,43 @@
+"""Who has reported lately."""
+
+from collections.abc import Mapping, Sequence
+
+from usher.adapters.postgres.pool import Part
+from usher.adapters.postgres.rows import LIVE_STATES, sql
+from usher.ports import Beat
+
+# Rows are written in the order of their keys, so that two renewals at a time cannot wait for each other.
+_RENEW = sql(
+    """
+WITH told AS MATERIALIZED (
+    SELECT DISTINCT given.connection_id FROM unnest($1::text[]) AS given (connection_id)
+), current AS MATERIALIZED (
+    SELECT m.connection_id, m.id, m.attempt, m.status IN (<live>) AS live
+    FROM told JOIN meetings m ON m.connection_id = told.connection_id
+), renewed AS (
+    INSERT INTO leases AS l (meeting_id, attempt, expires_at)
+    SELECT current.id, current.attempt, now() + make_interval(secs => $2) FROM current
+    WHERE current.live ORDER BY current.id
+    ON CONFLICT (meeting_id) DO UPDATE SET attempt = excluded.attempt, expires_at = excluded.expires_at
+    WHERE l.attempt <= excluded.attempt
+), known AS (
+    SELECT current.connection_id, current.live FROM current
+    UNION ALL
+    SELECT f.connection_id, false FROM told JOIN former_connections f ON f.connection_id = told.connection_id
+)
+SELECT known.connection_id, known.live, coalesce(newest.seq, 0)
+FROM known LEFT JOIN LATERAL (
+    SELECT c.seq FROM commands c WHERE c.connection_id = known.connection_id ORDER BY c.seq DESC LIMIT 1
+) AS newest ON true
+""",
+    live=LIVE_STATES,
+)
+
+
+class PostgresLeases(Part):
+    """See `usher.ports.Leases`."""
+
+    async def renew(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
+        """Renew the leases of many bots in one statement."""
+        rows = await self._database.rows(_RENEW, list(connection_ids), lease_s)
+        return {connection_id: Beat(live, newest_seq) for connection_id, live, newest_seq in rows}

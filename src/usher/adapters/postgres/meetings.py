@@ -1,0 +1,121 @@
+"""Meetings and their history."""
+
+import asyncio
+from collections.abc import Sequence
+
+from usher.adapters.postgres.change import write_change
+from usher.adapters.postgres.creation import write_meeting
+from usher.adapters.postgres.pool import Part
+from usher.adapters.postgres.rows import (
+    LIVE_STATES,
+    MEETING_COLUMNS,
+    STATES,
+    event_from,
+    meeting_from,
+    sql,
+    storable_json,
+)
+from usher.domain.meeting import Platform
+from usher.domain.reconcile import Watched
+from usher.ports import Change, Created, Json, Meeting, MeetingEvent, NewMeeting, Page, Void
+
+_FIND = sql("SELECT <columns> FROM meetings m WHERE m.id = $1", columns=MEETING_COLUMNS)
+
+_FIND_BY_CONNECTION = sql(
+    """
+SELECT <columns> FROM meetings m WHERE m.id = coalesce(
+    (SELECT c.id FROM meetings c WHERE c.connection_id = $1),
+    (SELECT f.meeting_id FROM former_connections f WHERE f.connection_id = $1))
+""",
+    columns=MEETING_COLUMNS,
+)
+
+_FIND_LATEST = sql(
+    """
+SELECT <columns> FROM meetings m WHERE m.user_id = $1 AND m.platform = $2 AND m.platform_specific_id = $3
+ORDER BY m.id DESC LIMIT 1
+""",
+    columns=MEETING_COLUMNS,
+)
+
+_LIST = sql(
+    """
+SELECT <columns> FROM meetings m
+WHERE m.user_id = $1 AND m.id < coalesce($2::bigint, 9223372036854775807)
+    AND ($3::text[] IS NULL OR m.status = ANY ($3::text[]))
+ORDER BY m.id DESC LIMIT $4
+""",
+    columns=MEETING_COLUMNS,
+)
+
+_EVENTS = """
+SELECT version, event, from_state, to_state, reported_by, attempt, reason, detail, created_at
+FROM meeting_events WHERE meeting_id = $1 ORDER BY version
+"""
+
+_WATCHED = sql(
+    """
+SELECT m.id, m.attempt, m.status, coalesce(m.deadline_at <= now(), false), coalesce(l.expires_at <= now(), false)
+FROM meetings m LEFT JOIN leases l ON l.meeting_id = m.id AND l.attempt = m.attempt
+WHERE m.status IN (<live>)
+""",
+    live=LIVE_STATES,
+)
+
+_ROWS_A_TURN = 2000
+"""How many rows are read before others get their turn: about 2 ms of work."""
+
+_PUT_DATA = "UPDATE meetings SET data = data || $2, updated_at = now() WHERE id = $1"
+
+
+class PostgresMeetings(Part):
+    """See `usher.ports.Meetings`."""
+
+    async def create(self, new: NewMeeting) -> Created:
+        """Write a meeting and all that belongs to it, in one statement."""
+        return await write_meeting(self._database, new)
+
+    async def change(self, change: Change) -> Meeting | Void:
+        """Write a decision and all that belongs to it, in one statement."""
+        return await write_change(self._database, change)
+
+    async def find(self, meeting_id: int) -> Meeting | None:
+        """Return the meeting."""
+        row = await self._database.row(_FIND, meeting_id)
+        return None if row is None else meeting_from(row)
+
+    async def find_by_connection(self, connection_id: str) -> Meeting | None:
+        """Return the meeting that has or had this connection."""
+        row = await self._database.row(_FIND_BY_CONNECTION, connection_id)
+        return None if row is None else meeting_from(row)
+
+    async def find_latest(self, user_id: int, platform: Platform, native_id: str) -> Meeting | None:
+        """Return the user's newest visit to that call."""
+        row = await self._database.row(_FIND_LATEST, user_id, platform, native_id)
+        return None if row is None else meeting_from(row)
+
+    async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
+        """List a user's meetings, newest first."""
+        states = None if page.states is None else sorted(page.states)
+        rows = await self._database.rows(_LIST, user_id, page.before_id, states, page.limit)
+        return [meeting_from(row) for row in rows]
+
+    async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
+        """Return a meeting's history, oldest first."""
+        return [event_from(row) for row in await self._database.rows(_EVENTS, meeting_id)]
+
+    async def watched(self) -> Sequence[Watched]:
+        """Return every meeting that is not over."""
+        rows = await self._database.rows(_WATCHED)
+        watched: list[Watched] = []
+        for first in range(0, len(rows), _ROWS_A_TURN):
+            watched += [
+                Watched(meeting_id, attempt, STATES[status], deadline_passed, lease_expired)
+                for meeting_id, attempt, status, deadline_passed, lease_expired in rows[first : first + _ROWS_A_TURN]
+            ]
+            await asyncio.sleep(0)
+        return watched
+
+    async def put_data(self, meeting_id: int, data: Json) -> None:
+        """Merge `data` into the meeting's data."""
+        await self._database.value(_PUT_DATA, meeting_id, storable_json(data))

@@ -1,0 +1,78 @@
+"""Effects that are owed."""
+
+from collections.abc import Sequence
+
+from usher.adapters.postgres.pool import Part
+from usher.adapters.postgres.rows import storable
+from usher.domain.lifecycle import Effect
+from usher.ports import Claim, ClaimedEffect, Lane
+
+# Claims of one lane are made one after another: the second claimer has to see the first one's claims before it may
+# tell which effect of a meeting is next, and what a waiting statement sees is fixed before it waits.
+_TURN = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
+_TURN_CLASS = 0x6F62
+
+_CLAIM = """
+WITH next AS MATERIALIZED (
+    SELECT o.id FROM outbox o
+    WHERE o.lane = $1 AND o.buried_at IS NULL AND o.due_at <= statement_timestamp()
+        AND (o.claimed_until IS NULL OR o.claimed_until <= statement_timestamp())
+        AND NOT EXISTS (
+            SELECT FROM outbox b
+            WHERE b.meeting_id = o.meeting_id AND b.lane = o.lane AND b.buried_at IS NULL AND b.id <> o.id
+                AND (b.claimed_until > statement_timestamp()
+                    OR b.id < o.id AND b.due_at <= statement_timestamp()))
+    ORDER BY o.due_at, o.id
+    LIMIT $2
+    FOR UPDATE OF o SKIP LOCKED
+), claimed AS (
+    UPDATE outbox o
+    SET claim_token = gen_random_uuid()::text,
+        claimed_until = statement_timestamp() + make_interval(secs => $3),
+        tries = o.tries + 1
+    FROM next WHERE o.id = next.id
+    RETURNING o.id, o.claim_token, o.meeting_id, o.attempt, o.effect, o.tries, o.due_at
+)
+SELECT id, claim_token, meeting_id, attempt, effect, tries FROM claimed ORDER BY due_at, id
+"""
+
+_HELD = "id = $1 AND claim_token = $2 AND claimed_until > now() AND buried_at IS NULL"
+
+_COMPLETE = "DELETE FROM outbox WHERE <held> RETURNING true".replace("<held>", _HELD)
+
+_POSTPONE = """
+UPDATE outbox
+SET due_at = now() + make_interval(secs => $3), error = $4, claim_token = NULL, claimed_until = NULL
+WHERE <held> RETURNING true
+""".replace("<held>", _HELD)
+
+_BURY = """
+UPDATE outbox SET buried_at = now(), error = $3, claim_token = NULL, claimed_until = NULL
+WHERE <held> RETURNING true
+""".replace("<held>", _HELD)
+
+
+class PostgresOutbox(Part):
+    """See `usher.ports.Outbox`."""
+
+    async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
+        """Claim due effects, at most one of a meeting at a time."""
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(_TURN, _TURN_CLASS, lane)
+            rows = await connection.fetch(_CLAIM, lane, limit, claim_s)
+        return [
+            ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries - 1)
+            for effect_id, token, meeting_id, attempt, effect, tries in rows
+        ]
+
+    async def complete(self, claim: Claim) -> bool:
+        """Remove a claimed effect."""
+        return await self._database.value(_COMPLETE, claim.effect_id, claim.token) is True
+
+    async def postpone(self, claim: Claim, *, delay_s: float, error: str) -> bool:
+        """Give a claimed effect back."""
+        return await self._database.value(_POSTPONE, claim.effect_id, claim.token, delay_s, storable(error)) is True
+
+    async def bury(self, claim: Claim, *, error: str) -> bool:
+        """Keep a claimed effect and never run it again."""
+        return await self._database.value(_BURY, claim.effect_id, claim.token, storable(error)) is True

@@ -1,0 +1,43 @@
+"""The whole store on one pool of connections."""
+
+from typing import Self
+
+from usher.adapters.postgres.commands import PostgresCommands
+from usher.adapters.postgres.leases import PostgresLeases
+from usher.adapters.postgres.meetings import PostgresMeetings
+from usher.adapters.postgres.outbox import PostgresOutbox
+from usher.adapters.postgres.pool import Database
+from usher.adapters.postgres.transcripts import PostgresTranscripts
+from usher.adapters.postgres.users import PostgresUsers
+
+
+class PostgresStore(
+    PostgresMeetings, PostgresOutbox, PostgresCommands, PostgresLeases, PostgresTranscripts, PostgresUsers
+):
+    """See `usher.ports.Store`. Open it with `connect`."""
+
+    @classmethod
+    async def connect(cls, dsn: str, *, pool_size: int = 10, timeout_s: float = 10.0) -> Self:
+        """Open the store. The database has to have been migrated.
+
+        Args:
+            dsn: `postgresql://…`.
+            pool_size: Most connections that are open at once.
+            timeout_s: For getting a connection, and for each statement.
+
+        Raises:
+            Unavailable: The database does not answer.
+        """
+        return cls(await Database.connect(dsn, pool_size=pool_size, timeout_s=timeout_s))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._database.close()
+
+    async def ping(self, *, timeout_s: float) -> None:
+        """Return if the database answers in time.
+
+        Raises:
+            Unavailable: It does not.
+        """
+        await self._database.ping(timeout_s)

@@ -1,0 +1,92 @@
+"""Sessions and segments."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+
+from usher.adapters.postgres.pool import Part
+from usher.adapters.postgres.rows import storable
+from usher.domain.transcript import Segment, newest
+from usher.ports import HeardSegment, Session
+
+_SPEAKER_LENGTH = 255
+_LANGUAGE_LENGTH = 10
+
+# Rows are written in the order of their keys, so that two batches at a time cannot wait for each other. What belongs
+# to a meeting that was deleted meanwhile is dropped: it must not hold up the rest of the batch.
+_SAVE = """
+WITH sessions AS (
+    INSERT INTO meeting_sessions (meeting_id, session_uid, session_start_time)
+    SELECT s.* FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS s (meeting_id, session_uid, started)
+    WHERE EXISTS (SELECT FROM meetings m WHERE m.id = s.meeting_id)
+    ORDER BY s.meeting_id, s.session_uid
+    ON CONFLICT (meeting_id, session_uid) DO NOTHING
+)
+INSERT INTO transcriptions AS t (
+    meeting_id, segment_id, revision, session_uid, start_time, end_time, absolute_start, absolute_end,
+    text, speaker, language, completed)
+SELECT h.* FROM unnest(
+    $4::bigint[], $5::text[], $6::integer[], $7::text[], $8::float8[], $9::float8[], $10::timestamptz[],
+    $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::boolean[]) AS h (meeting_id)
+WHERE EXISTS (SELECT FROM meetings m WHERE m.id = h.meeting_id)
+ON CONFLICT (meeting_id, segment_id) DO UPDATE SET
+    revision = excluded.revision, session_uid = excluded.session_uid,
+    start_time = excluded.start_time, end_time = excluded.end_time,
+    absolute_start = excluded.absolute_start, absolute_end = excluded.absolute_end,
+    text = excluded.text, speaker = excluded.speaker, language = excluded.language, completed = excluded.completed
+WHERE (excluded.completed, excluded.revision) > (t.completed, t.revision)
+"""
+
+_SEGMENTS = """
+SELECT segment_id, revision, session_uid, start_time, end_time, absolute_start, absolute_end,
+    text, speaker, language, completed
+FROM transcriptions WHERE meeting_id = $1 ORDER BY absolute_start, segment_id
+"""
+
+_Column = list[object]
+
+
+class PostgresTranscripts(Part):
+    """See `usher.ports.Transcripts`."""
+
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
+        """Upsert a batch in one statement."""
+        rows = [_fields(meeting_id, segment) for meeting_id, segment in _newest(heard)]
+        spans = [(s.meeting_id, storable(s.session_uid), s.session_start) for s in sessions]
+        if rows or spans:
+            await self._database.value(_SAVE, *_columns(spans, 3), *_columns(rows, 12))
+
+    async def segments(self, meeting_id: int) -> Sequence[Segment]:
+        """Return the segments of a meeting in the order in which they were said."""
+        return [Segment(*row) for row in await self._database.rows(_SEGMENTS, meeting_id)]
+
+
+def _newest(heard: Sequence[HeardSegment]) -> Iterable[tuple[int, Segment]]:
+    """Keep one revision of each segment, in the order of the table's key: one statement may write a row only once."""
+    of_meeting = attrgetter("meeting_id")
+    for meeting_id, group in groupby(sorted(heard, key=of_meeting), key=of_meeting):
+        for segment in sorted(newest(each.segment for each in group), key=attrgetter("segment_id")):
+            yield meeting_id, segment
+
+
+def _fields(meeting_id: int, segment: Segment) -> tuple[object, ...]:
+    speaker, language = segment.speaker, segment.language
+    return (
+        meeting_id,
+        storable(segment.segment_id),
+        segment.revision,
+        storable(segment.session_uid),
+        segment.start_s,
+        segment.end_s,
+        segment.absolute_start,
+        segment.absolute_end,
+        storable(segment.text),
+        None if speaker is None else storable(speaker)[:_SPEAKER_LENGTH],
+        None if language is None else storable(language)[:_LANGUAGE_LENGTH],
+        segment.completed,
+    )
+
+
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[_Column]:
+    """Turn rows into columns; no rows make empty columns."""
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

@@ -1,0 +1,48 @@
+"""Connections to Redis, and what its failures mean here."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from usher.domain.errors import Unavailable
+
+HEALTH_CHECK_S = 5
+
+
+def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 50) -> Redis:
+    """Return a client; it connects when it is first used. Close it with `aclose()`.
+
+    Nothing is tried twice behind the caller's back: who may repeat a call knows it, the client does not. A connection
+    that was idle is checked before use, so a Redis that was restarted costs no error.
+
+    Args:
+        url: `redis://user:password@host:port/db`, or `rediss://` for TLS.
+        timeout_s: For connecting and for each answer; blocking reads have to wait for less.
+        max_connections: Upper bound of the pool.
+    """
+    client: Redis = Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_keepalive=True,
+        health_check_interval=HEALTH_CHECK_S,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=max_connections,
+    )
+    return client
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn every failure of Redis into `Unavailable`.
+
+    The message names the kind of failure only: Redis repeats arguments in its own, and some of them are secret.
+    """
+    try:
+        yield
+    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+        raise Unavailable(f"Redis does not answer as it should ({type(error).__name__}).") from error

@@ -1,0 +1,1 @@
+"""The REST API, the Admin API, the bots' callbacks and the live WebSocket."""

@@ -1,0 +1,1 @@
+"""The Admin API: users, their tokens and limits."""

@@ -1,0 +1,40 @@
+"""What the routes work with, put together by `usher.bootstrap`."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from usher.api.keys import KeyCache
+from usher.app.bots import Bots
+from usher.app.reports import Reports
+from usher.ports import Feed, SegmentStream, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The use cases and ports behind the API.
+
+    Attributes:
+        room_url: Where this Usher's own rooms are, without trailing slash.
+        admin_token: Token of the Admin API, or None to keep it closed.
+    """
+
+    store: Store
+    bots: Bots
+    reports: Reports
+    feed: Feed
+    stream: SegmentStream
+    keys: KeyCache
+    room_url: str
+    admin_token: str | None = field(default=None, repr=False)
+
+
+def get_context(connection: HTTPConnection) -> Context:
+    """Return the context of the application that serves this request."""
+    context: Context = connection.app.state.context
+    return context
+
+
+InContext = Annotated[Context, Depends(get_context)]

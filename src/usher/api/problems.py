@@ -1,0 +1,99 @@
+"""Errors as problem details (RFC 9457). The only module that knows how an error looks over HTTP."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from usher.domain.errors import (
+    Conflict,
+    Invalid,
+    LimitReached,
+    NotAllowed,
+    NotFound,
+    Rejected,
+    Superseded,
+    Unavailable,
+)
+from usher.protocol.rest import Problem
+
+log = structlog.get_logger(__name__)
+
+_STATUS: dict[type[Rejected], tuple[int, str]] = {
+    Invalid: (422, "The request is not valid"),
+    NotAllowed: (401, "Not allowed"),
+    NotFound: (404, "Not found"),
+    Conflict: (409, "Conflict with the present state"),
+    Superseded: (410, "Over"),
+    LimitReached: (429, "Limit reached"),
+}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": title, "content": {"application/problem+json": {}}}
+    for status, title in (*_STATUS.values(), (503, "Something that Usher needs does not answer"))
+}
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of the problems that a route may answer with; 401, 422 and 503 always."""
+    return {status: PROBLEMS[status] for status in sorted({401, 422, 503, *statuses})}
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer errors with problem details."""
+    app.add_exception_handler(Rejected, _rejected)
+    app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+
+
+def _answer(
+    status: int, title: str, detail: str, code: str, *, headers: dict[str, str] | None = None, **more: object
+) -> JSONResponse:
+    body = {"type": f"urn:usher:problem:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    return JSONResponse(body | more, status_code=status, headers=headers, media_type="application/problem+json")
+
+
+async def _rejected(_request: Request, error: Exception) -> JSONResponse:
+    rejected = error if isinstance(error, Rejected) else Rejected("rejected", str(error))
+    status, title = next((v for kind, v in _STATUS.items() if isinstance(rejected, kind)), (400, "Rejected"))
+    headers = {"Retry-After": "10"} if isinstance(rejected, LimitReached) else None
+    return _answer(status, title, rejected.detail, rejected.code, headers=headers)
+
+
+async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
+    detail = error.detail if isinstance(error, Unavailable) else str(error)
+    retry_after = error.retry_after_s if isinstance(error, Unavailable) else 1.0
+    headers = {"Retry-After": str(max(1, round(retry_after)))}
+    return _answer(503, "Unavailable", detail, "unavailable", headers=headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [{"field": ".".join(str(p) for p in e["loc"][1:]), "problem": _sentence(e["msg"])} for e in found]
+    detail = "; ".join(f"{e['field']}: {e['problem']}" if e["field"] else e["problem"] for e in errors)
+    return _answer(422, "The request is not valid", detail, "invalid_request", errors=errors)
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+async def _http(_request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else "Error"
+    return _answer(status, detail, f"{detail}. The API is described at /docs.", f"http_{status}")
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("request_failed", method=request.method, path=request.url.path, error=type(error).__name__)
+    return _answer(500, "A bug in Usher", "Something went wrong on our side; the log says more.", "bug")
+
+
+def too_large(limit_bytes: int) -> JSONResponse:
+    """Return the answer to a body over the limit."""
+    return _answer(413, "Too large", f"A body has {limit_bytes // 1024} KiB at most.", "body_too_large")

@@ -1,0 +1,77 @@
+"""`/bots`: send, configure and stop bots."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+
+from usher.api.auth import CurrentUser
+from usher.api.bodies import meeting_body, running_bot
+from usher.api.context import Context, InContext
+from usher.api.problems import responses
+from usher.app.bots import Wish
+from usher.domain.errors import Invalid
+from usher.domain.meeting import MeetingRef, meeting_from_id, meeting_from_url, parse_platform, require_joinable
+from usher.ports import Configuration, IdempotencyKey
+from usher.protocol.rest import Accepted, BotRequest, ConfigurationRequest, MeetingBody, RunningBots
+
+router = APIRouter(prefix="/bots", tags=["bots"])
+
+
+@router.post("", status_code=201, responses=responses(409, 429))
+async def send_bot(
+    body: BotRequest,
+    request: Request,
+    response: Response,
+    user: CurrentUser,
+    context: InContext,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=255, description="Repeating a request with its key sends no second bot.")
+    ] = None,
+) -> MeetingBody:
+    """Send a bot into a meeting. It is on its way when this returns; follow it by `/ws` or `GET /meetings/{id}`."""
+    key = IdempotencyKey(idempotency_key, hashlib.sha256(await request.body()).digest()) if idempotency_key else None
+    wish = Wish(
+        ref=_ref(body, context),
+        bot_name=body.bot_name.strip() or "Usher",
+        configuration=Configuration(body.language, body.task),
+        join_at=body.join_at,
+        idempotency=key,
+    )
+    created = await context.bots.request(user.user_id, wish)
+    if created.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return meeting_body(created.meeting)
+
+
+@router.get("/status", responses=responses())
+async def bots_status(user: CurrentUser, context: InContext) -> RunningBots:
+    """List your bots that are under way."""
+    return RunningBots(running_bots=[running_bot(m) for m in await context.bots.list_running(user.user_id)])
+
+
+@router.put("/{platform}/{native_meeting_id}/config", status_code=202, responses=responses(404, 409))
+async def configure_bot(
+    platform: str, native_meeting_id: str, body: ConfigurationRequest, user: CurrentUser, context: InContext
+) -> Accepted:
+    """Change language or task of your bot in that meeting; the meeting is `reconfiguring` until the bot has."""
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    meeting = await context.bots.configure(user.user_id, parse_platform(platform), native_meeting_id, changes)
+    return Accepted(message="The bot was told to change its configuration.", meeting=meeting_body(meeting))
+
+
+@router.delete("/{platform}/{native_meeting_id}", status_code=202, responses=responses(404))
+async def stop_bot(platform: str, native_meeting_id: str, user: CurrentUser, context: InContext) -> Accepted:
+    """Stop your bot in that meeting, whatever it is doing. Stopping twice is stopping once."""
+    meeting = await context.bots.stop(user.user_id, parse_platform(platform), native_meeting_id)
+    return Accepted(message=f"The meeting is {meeting.status}.", meeting=meeting_body(meeting))
+
+
+def _ref(body: BotRequest, context: Context) -> MeetingRef:
+    if body.meeting_url is not None:
+        return require_joinable(meeting_from_url(body.meeting_url, room_url=context.room_url))
+    if body.platform is None or body.native_meeting_id is None:
+        raise Invalid("no_meeting", "Name the meeting by meeting_url, or by platform and native_meeting_id.")
+    platform = parse_platform(body.platform)
+    ref = meeting_from_id(platform, body.native_meeting_id, passcode=body.passcode, room_url=context.room_url)
+    return require_joinable(ref)

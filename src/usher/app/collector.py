@@ -1,0 +1,141 @@
+"""From the segment stream to the store, and from there to live viewers. An entry is acknowledged after commit."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from pydantic import ValidationError
+
+from usher.app.loops import run_forever
+from usher.domain.transcript import Segment
+from usher.ports import Feed, HeardSegment, SegmentStream, Session, StreamEntry, Transcripts
+from usher.protocol.credentials import BotCredentials, BotIdentity
+from usher.protocol.live import LiveSegment, MeetingTag, TranscriptFrame, TranscriptPayload, dump
+from usher.protocol.segments import BODY, CONNECTION, SegmentEntry, SpokenSegment, is_signed
+from usher.telemetry import SEGMENT_ENTRIES
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    session: Session
+    segments: list[Segment]
+
+
+class Collector:
+    """Reads batches, stores each with one statement, then acknowledges; what can never be stored is buried."""
+
+    def __init__(
+        self,
+        stream: SegmentStream,
+        transcripts: Transcripts,
+        feed: Feed,
+        credentials: BotCredentials,
+        *,
+        batch: int = 500,
+        wait_s: float = 1.0,
+    ) -> None:
+        self._stream = stream
+        self._transcripts = transcripts
+        self._feed = feed
+        self._credentials = credentials
+        self._batch = batch
+        self._wait_s = wait_s
+
+    async def run(self) -> None:
+        """Collect until cancelled."""
+
+        async def one_pass() -> bool:
+            await self.collect()
+            return True
+
+        await run_forever("collect", one_pass, lambda: asyncio.sleep(0))
+
+    async def collect(self) -> int:
+        """Store one batch and return how many entries it had. Safe to repeat after a crash at any point."""
+        entries = await self._stream.read(limit=self._batch, wait_s=self._wait_s)
+        good: list[_Read] = []
+        for entry in entries:
+            read = self._read(entry)
+            if isinstance(read, str):
+                log.warning("entry_buried", entry_id=entry.entry_id, why=read)
+                await self._stream.bury(entry, reason=read)
+                SEGMENT_ENTRIES.labels("buried").inc()
+            else:
+                good.append(read)
+        if good:
+            heard = [HeardSegment(r.session.meeting_id, segment) for r in good for segment in r.segments]
+            await self._transcripts.save([r.session for r in good], heard)
+            await self._announce(good)
+        if entries:
+            await self._stream.acknowledge([entry.entry_id for entry in entries])
+            SEGMENT_ENTRIES.labels("stored").inc(len(good))
+        return len(entries)
+
+    def _read(self, entry: StreamEntry) -> _Read | str:
+        """Check and read an entry; a string says why it can never be stored."""
+        try:
+            said = SegmentEntry.model_validate_json(entry.fields.get(BODY, b""))
+            connection_id = entry.fields.get(CONNECTION, b"").decode()
+        except (ValidationError, UnicodeDecodeError):
+            return "malformed"
+        token = self._credentials.token(BotIdentity(said.meeting_id, connection_id))
+        if not is_signed(entry.fields, token):
+            return "bad signature"
+        if said.session_start.tzinfo is None:
+            return "session_start has no time zone"
+        session = Session(said.meeting_id, said.session_uid, said.session_start)
+        return _Read(session, [_segment(session, segment) for segment in said.segments])
+
+    async def _announce(self, reads: Sequence[_Read]) -> None:
+        by_meeting: dict[int, list[Segment]] = defaultdict(list)
+        for read in reads:
+            by_meeting[read.session.meeting_id].extend(read.segments)
+        for meeting_id, segments in by_meeting.items():
+            if segments:
+                await self._feed.publish(meeting_id, dump(transcript_frame(meeting_id, segments)))
+
+
+def transcript_frame(meeting_id: int, segments: Sequence[Segment]) -> TranscriptFrame:
+    """Return the live frame that tells segments."""
+    return TranscriptFrame(
+        meeting=MeetingTag(id=meeting_id),
+        payload=TranscriptPayload(segments=[_live(segment) for segment in segments]),
+        ts=datetime.now(UTC),
+    )
+
+
+def _segment(session: Session, spoken: SpokenSegment) -> Segment:
+    return Segment(
+        segment_id=spoken.segment_id,
+        revision=spoken.revision,
+        session_uid=session.session_uid,
+        start_s=spoken.start_s,
+        end_s=max(spoken.start_s, spoken.end_s),
+        absolute_start=session.session_start + timedelta(seconds=spoken.start_s),
+        absolute_end=session.session_start + timedelta(seconds=max(spoken.start_s, spoken.end_s)),
+        text=spoken.text.replace("\0", ""),
+        speaker=spoken.speaker,
+        language=spoken.language,
+        completed=spoken.completed,
+    )
+
+
+def _live(segment: Segment) -> LiveSegment:
+    return LiveSegment(
+        segment_id=segment.segment_id,
+        revision=segment.revision,
+        start=segment.start_s,
+        end_time=segment.end_s,
+        text=segment.text,
+        speaker=segment.speaker,
+        language=segment.language,
+        completed=segment.completed,
+        session_uid=segment.session_uid,
+        absolute_start_time=segment.absolute_start,
+        absolute_end_time=segment.absolute_end,
+    )

@@ -1,0 +1,135 @@
+"""Runs what committed transitions owe the world: claim an effect, run it with no open transaction, settle it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from usher.app.loops import Wakeups, run_forever
+from usher.domain.errors import Unavailable
+from usher.domain.lifecycle import Effect
+from usher.domain.policy import Policy
+from usher.ports import ClaimedEffect, Lane, Outbox
+from usher.telemetry import EFFECTS
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The effect is settled and leaves the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The effect was completed by the transition that it led to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not yet: try again after the back-off, or after `delay_s`."""
+
+    why: str
+    delay_s: float | None = None
+
+
+Result = Done | Settled | Again
+Handler = Callable[[ClaimedEffect], Awaitable[Result]]
+
+
+class Dispatcher:
+    """One loop a lane; within a lane at most `parallel` effects run at a time, never two of one meeting.
+
+    Several dispatchers may work on one store. One that is paused past its claims changes nothing afterwards: each
+    settlement carries the claim.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        handlers: Mapping[Effect, Handler],
+        policy: Policy,
+        wakeups: Wakeups,
+        *,
+        parallel: int = 16,
+        poll_s: float = 0.5,
+    ) -> None:
+        self._outbox = outbox
+        self._handlers = handlers
+        self._policy = policy
+        self._parallel = parallel
+        self._poll_s = poll_s
+        self._wakeups = wakeups
+        self._running: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
+
+    async def run(self) -> None:
+        """Dispatch until cancelled; effects that run at that moment are finished first, within the claim."""
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                for lane in Lane:
+                    lanes.create_task(self._run_lane(lane), name=f"dispatch-{lane}")
+        finally:
+            running = set().union(*self._running.values())
+            if running:
+                await asyncio.wait(running, timeout=self._policy.claim_s)
+
+    async def run_pending(self) -> int:
+        """Run what is due now, once, and return how many effects that were."""
+        tasks = [task for lane in Lane for task in await self._begin(lane)]
+        await asyncio.gather(*tasks)
+        return len(tasks)
+
+    async def _run_lane(self, lane: Lane) -> None:
+        wakeup = self._wakeups[lane]
+
+        async def one_pass() -> bool:
+            return bool(await self._begin(lane))
+
+        await run_forever(f"dispatch-{lane}", one_pass, lambda: wakeup.wait(self._poll_s))
+
+    async def _begin(self, lane: Lane) -> list[asyncio.Task[None]]:
+        """Claim as many due effects as there is room for, and begin to run them."""
+        running = self._running[lane]
+        if len(running) >= self._parallel:
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        limit = self._parallel - len(running)
+        claimed = await self._outbox.claim(lane, limit=limit, claim_s=self._policy.claim_s)
+        tasks = [asyncio.create_task(self._run_one(effect, lane)) for effect in claimed]
+        for task in tasks:
+            running.add(task)
+            task.add_done_callback(running.discard)
+        return tasks
+
+    async def _run_one(self, effect: ClaimedEffect, lane: Lane) -> None:
+        try:
+            await self._settle(effect, await self._attempt(effect))
+        except Unavailable as error:
+            log.warning("effect_not_settled", effect=effect.effect, meeting_id=effect.meeting_id, why=error.detail)
+        self._wakeups[lane].wake()
+
+    async def _attempt(self, effect: ClaimedEffect) -> Result:
+        try:
+            async with asyncio.timeout(self._policy.claim_s * 0.8):
+                return await self._handlers[effect.effect](effect)
+        except Unavailable as error:
+            return Again(error.detail, error.retry_after_s)
+        except TimeoutError:
+            return Again("it took longer than its claim allows")
+        except Exception as error:  # the guard of effects: a bug in one must not stop the lane
+            log.exception("effect_failed", effect=effect.effect, meeting_id=effect.meeting_id)
+            return Again(f"a bug: {type(error).__name__}")
+
+    async def _settle(self, effect: ClaimedEffect, result: Result) -> None:
+        EFFECTS.labels(effect.effect, type(result).__name__.lower()).inc()
+        match result:
+            case Done():
+                await self._outbox.complete(effect.claim)
+            case Again(why) if effect.tries + 1 >= self._policy.effect_tries:
+                log.error("effect_buried", effect=effect.effect, meeting_id=effect.meeting_id, why=why)
+                await self._outbox.bury(effect.claim, error=why)
+            case Again(why, delay_s):
+                delay = max(delay_s or 0.0, self._policy.effect_retry.delay_s(effect.tries + 1))
+                await self._outbox.postpone(effect.claim, delay_s=delay, error=why)
+            case Settled():
+                pass

@@ -1,0 +1,223 @@
+"""The one door: every change of a meeting's state goes through `Transitions.apply`."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from usher.domain.errors import InvariantBroken, NotFound
+from usher.domain.lifecycle import (
+    COUNTED,
+    TERMINAL,
+    Applied,
+    Decision,
+    Effect,
+    Event,
+    Ignored,
+    Reason,
+    Refused,
+    Source,
+    State,
+    Transition,
+    decide,
+    reason_of,
+)
+from usher.domain.policy import Policy
+from usher.domain.reconcile import WorkloadName
+from usher.ports import Change, Claim, Configuration, Feed, Meeting, Meetings, Owed, Seat, Void
+from usher.protocol.live import MeetingTag, StatusFrame, StatusPayload, dump
+from usher.telemetry import TRANSITIONS
+
+log = structlog.get_logger(__name__)
+
+_RACES = 20
+_COMMANDS = {Event.STOP_REQUESTED: "leave", Event.CONFIGURATION_REQUESTED: "reconfigure"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an event: the decision, and the meeting as it is after it."""
+
+    decision: Decision
+    meeting: Meeting
+
+    @property
+    def applied(self) -> bool:
+        """Whether the event moved the meeting."""
+        return isinstance(self.decision, Applied)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """An event that somebody reports about one attempt of a meeting.
+
+    Attributes:
+        event: The event, or a pure function that chooses it from the meeting as it is at that moment.
+        reason: Why, if the reporter knows.
+        detail: Evidence for people.
+        configuration: What is asked for, with `configuration_requested`.
+        claim: The claimed effect that this report is the outcome of: it is completed with the change.
+    """
+
+    event: Event | Callable[[Meeting], Event]
+    by: Source
+    attempt: int
+    reason: Reason | None = None
+    detail: str = ""
+    configuration: Configuration | None = None
+    claim: Claim | None = None
+
+
+class Transitions:
+    """Applies events to meetings.
+
+    Args:
+        meetings: The store.
+        feed: Where live viewers hear of it, after commit; a loss there is healed by the version in the frame.
+        policy: Deadlines and delays.
+        wake: Called after a commit that owes effects.
+    """
+
+    def __init__(self, meetings: Meetings, feed: Feed, policy: Policy, wake: Callable[[], None]) -> None:
+        self._meetings = meetings
+        self._feed = feed
+        self._policy = policy
+        self._wake = wake
+
+    async def apply(self, meeting_id: int, report: Report) -> Outcome:
+        """Decide what the report does to the meeting, and write it in one transaction or not at all.
+
+        Safe to repeat: a repeated report is ignored.
+
+        Raises:
+            NotFound: There is no such meeting.
+            Unavailable: The store does not answer; nothing was changed, or the change is found by repeating.
+        """
+        for _ in range(_RACES):
+            meeting = await self._meetings.find(meeting_id)
+            if meeting is None:
+                raise NotFound("unknown_meeting", f"There is no meeting {meeting_id}.")
+            event = report.event if isinstance(report.event, Event) else report.event(meeting)
+            decision = decide(meeting.snapshot, event, report.by, report.attempt)
+            if not isinstance(decision, Applied):
+                log.info("event_not_applied", meeting_id=meeting_id, trigger=event, by=report.by, why=decision.why)
+                return Outcome(decision, meeting)
+            changed = await self._meetings.change(self._change(meeting, decision.transition, report))
+            if isinstance(changed, Meeting):
+                await self._announce(changed, decision.transition, report.by)
+                return Outcome(decision, changed)
+            if changed is not Void.STALE:
+                return Outcome(Refused(_WHY[changed]), meeting)
+        raise InvariantBroken(f"meeting {meeting_id} changed {_RACES} times under one report")
+
+    async def announce_created(self, meeting: Meeting, transition: Transition) -> None:
+        """Tell viewers and the dispatcher of a meeting that was just created."""
+        await self._announce(meeting, transition, Source.USER)
+
+    async def _announce(self, meeting: Meeting, transition: Transition, by: Source) -> None:
+        log.info(
+            "meeting_moved",
+            meeting_id=meeting.meeting_id,
+            trigger=transition.event,
+            from_state=transition.from_state,
+            to_state=transition.to_state,
+            by=by,
+            attempt=meeting.attempt,
+            reason=meeting.reason,
+        )
+        TRANSITIONS.labels(transition.event, transition.to_state).inc()
+        if transition.effects:
+            self._wake()
+        await self._feed.publish(meeting.meeting_id, dump(status_frame(meeting)))
+
+    def _change(self, meeting: Meeting, row: Transition, report: Report) -> Change:
+        from_state, to_state = meeting.status, row.to_state
+        retry = row.event is Event.RETRY_GRANTED
+        return Change(
+            meeting_id=meeting.meeting_id,
+            expected_version=meeting.version,
+            transition=row,
+            by=report.by,
+            reason=self._reason(meeting, row, report),
+            detail=report.detail,
+            deadline_s=deadline_s(self._policy, to_state),
+            deadline_from_start=to_state is State.ACTIVE,
+            stop_requested=meeting.stop_requested or row.event is Event.STOP_REQUESTED or to_state is State.STOPPING,
+            next_connection_id=str(uuid.uuid4()) if retry else None,
+            clear_reason=retry,
+            failure_stage=_failure_stage(from_state, to_state),
+            workload=_workload(meeting, row),
+            desired_configuration=report.configuration,
+            adopt_configuration=row.event is Event.CONFIGURATION_APPLIED,
+            drop_configuration=from_state is State.RECONFIGURING
+            and row.event not in {Event.CONFIGURATION_APPLIED, Event.CONFIGURATION_REQUESTED},
+            command=_command(row),
+            seat=_seat(from_state, to_state),
+            owed=owed(self._policy, row, meeting.attempt),
+            claim=report.claim,
+        )
+
+    def _reason(self, meeting: Meeting, row: Transition, report: Report) -> Reason | None:
+        reason = reason_of(row.event, meeting.status, report.reason)
+        return None if meeting.stop_requested and row.event is not Event.DEADLINE_PASSED else reason
+
+
+def status_frame(meeting: Meeting) -> StatusFrame:
+    """Return the live frame that tells a meeting's present state."""
+    return StatusFrame(
+        meeting=MeetingTag(id=meeting.meeting_id, platform=meeting.ref.platform, native_id=meeting.ref.native_id),
+        payload=StatusPayload(
+            status=meeting.status, version=meeting.version, attempt=meeting.attempt, reason=meeting.reason
+        ),
+        ts=datetime.now(UTC),
+    )
+
+
+def deadline_s(policy: Policy, state: State) -> float | None:
+    """Return how long a meeting may stay in `state`, in seconds; None if for ever."""
+    if state in TERMINAL or state is State.SCHEDULED:
+        return None
+    seconds: float = getattr(policy.deadlines, f"{state.value}_s")
+    return seconds
+
+
+def owed(policy: Policy, row: Transition, attempt: int) -> tuple[Owed, ...]:
+    """Return the effects that a transition owes, with their delays."""
+    delays = {Effect.TERMINATE_AFTER_GRACE: policy.leave_grace_s}
+    if row.event is Event.RETRY_GRANTED:
+        delays[Effect.LAUNCH] = policy.retry.delay_s(attempt)
+    return tuple(Owed(effect, delays.get(effect, 0.0)) for effect in row.effects)
+
+
+def _failure_stage(from_state: State, to_state: State) -> State | None:
+    failed = to_state in (State.ERROR, State.FAILED)
+    return from_state if failed and from_state is not State.ERROR else None
+
+
+def _workload(meeting: Meeting, row: Transition) -> str | None:
+    if row.event is not Event.LAUNCH_BEGUN:
+        return None
+    return str(WorkloadName(meeting.meeting_id, meeting.attempt))
+
+
+def _command(row: Transition) -> str | None:
+    if Effect.SEND_COMMAND not in row.effects:
+        return None
+    return _COMMANDS.get(row.event, "leave")
+
+
+def _seat(from_state: State, to_state: State) -> Seat:
+    held, holds = from_state in COUNTED, to_state in COUNTED
+    if held == holds:
+        return Seat.KEEP
+    return Seat.TAKE if holds else Seat.RELEASE
+
+
+_WHY = {
+    Void.CLAIM_LOST: "the claim on the effect was lost",
+    Void.NO_SEAT: "the user has no room for another bot",
+}
+
+__all__ = ["Applied", "Ignored", "Outcome", "Refused", "Report", "Transitions", "deadline_s", "owed", "status_frame"]

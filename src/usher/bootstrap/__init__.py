@@ -1,0 +1,1 @@
+"""Puts the system together from settings. Nothing else knows which adapter is behind a port."""

@@ -1,0 +1,25 @@
+"""Where the parts of the system reach each other."""
+
+from pydantic import SecretStr
+
+from usher.domain.errors import Invalid
+from usher.settings import Settings
+
+
+def public_url(settings: Settings) -> str:
+    """Return how users reach the API, without trailing slash."""
+    if settings.api.public_url:
+        return settings.api.public_url.rstrip("/")
+    host = "127.0.0.1" if settings.api.host in {"0.0.0.0", "::"} else settings.api.host  # noqa: S104 - it only names it
+    return f"http://{host}:{settings.api.port}"
+
+
+def required(value: SecretStr | None, variable: str) -> str:
+    """Return a secret setting.
+
+    Raises:
+        Invalid: `missing_setting`: it is not set.
+    """
+    if value is None:
+        raise Invalid("missing_setting", f"Set {variable}, or use `usher up`, which brings everything along.")
+    return value.get_secret_value()

@@ -1,0 +1,172 @@
+"""The whole system on one machine: embedded servers, speech service, manager; what `usher up` and the demo run."""
+
+import asyncio
+import json
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from usher.adapters.embedded.chromium import find_chromium
+from usher.adapters.embedded.directory import keep_secret, make_private, write_private
+from usher.adapters.embedded.model import find_model
+from usher.adapters.embedded.postgres import EmbeddedPostgres
+from usher.adapters.embedded.redis import EmbeddedRedis
+from usher.adapters.postgres.migrate import migrate
+from usher.api.keys import digest, new_key
+from usher.bootstrap.addresses import public_url
+from usher.bootstrap.children import Child, start_child
+from usher.bootstrap.http import listen
+from usher.bootstrap.system import Role, System, open_system
+from usher.domain.errors import Unavailable
+from usher.settings import Settings, environment_with
+
+Progress = Callable[[str], None]
+
+_LOCAL_USER = "you@localhost"
+_LOCAL_BOTS = 20
+_READY_S = 120.0
+_BOTS_END_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A running system.
+
+    Attributes:
+        url: Base URL of the API.
+        api_key: A key of the local user.
+        system: The manager's parts.
+    """
+
+    url: str
+    api_key: str
+    system: System
+
+
+@asynccontextmanager
+async def open_local(settings: Settings, progress: Progress) -> AsyncIterator[Local]:
+    """Start everything, and leave nothing behind in the end.
+
+    Args:
+        settings: What is set is used (a database, a Redis, a speech service); what is not is started.
+        progress: Told each step in a few words.
+
+    Raises:
+        UsherError: Something cannot be started; the message says what to do.
+    """
+    async with AsyncExitStack() as stack:
+        home = make_private(settings.data_dir)
+        listener = stack.enter_context(listen(settings.api.host, settings.api.port))
+        settings = _with_addresses(settings, home, listener)
+        progress("database and Redis")
+        settings = await _with_servers(settings, home, stack)
+        progress("speech service (loads the model)")
+        settings = await _with_speech(settings, home, stack)
+        progress("manager")
+        system = await stack.enter_async_context(open_system(settings))
+        manager = asyncio.create_task(system.run(tuple(Role), listener), name="manager")
+        stack.push_async_callback(_end, manager, system)
+        key = await _local_key(system, home)
+        local = Local(public_url(settings), key, system)
+        await _wait_until_up(local.url, manager)
+        write_private(home / "client.json", json.dumps({"url": local.url, "api_key": key}))
+        stack.callback((home / "client.json").unlink, missing_ok=True)
+        yield local
+
+
+def _with_addresses(settings: Settings, home: Path, listener: socket.socket) -> Settings:
+    port = int(listener.getsockname()[1])
+    chromium = find_chromium(settings.bot.chromium)
+    secret = settings.secret or SecretStr(keep_secret(home / "secret", secrets.token_urlsafe(32)))
+    return settings.model_copy(
+        update={
+            "data_dir": home,
+            "secret": secret,
+            "api": settings.api.model_copy(update={"port": port}),
+            "bot": settings.bot.model_copy(update={"chromium": chromium.path}),
+        }
+    )
+
+
+async def _with_servers(settings: Settings, home: Path, stack: AsyncExitStack) -> Settings:
+    update: dict[str, object] = {}
+    dsn = settings.database.dsn
+    if dsn is None:
+        postgres = await stack.enter_async_context(EmbeddedPostgres(home / "postgres"))
+        dsn = SecretStr(postgres.dsn)
+        update["database"] = settings.database.model_copy(update={"dsn": dsn})
+    if settings.redis.url is None:
+        redis = await stack.enter_async_context(EmbeddedRedis(home / "redis"))
+        update["redis"] = settings.redis.model_copy(update={"url": SecretStr(redis.url)})
+    await migrate(dsn.get_secret_value())
+    return settings.model_copy(update=update)
+
+
+async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack) -> Settings:
+    if settings.transcription.url is not None:
+        return settings
+    model = find_model(settings.transcription.model, home / "models")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    variables = {
+        "USHER_TRANSCRIPTION__HOST": "127.0.0.1",
+        "USHER_TRANSCRIPTION__PORT": str(port),
+        "USHER_TRANSCRIPTION__MODEL": str(model),
+        "USHER_SECRET": settings.secret.get_secret_value() if settings.secret else "",
+    }
+    command = (sys.executable, "-m", "usher.cli.main", "transcribe")
+    child = await start_child(command, environment_with(**variables), home / "transcribe.log")
+    stack.push_async_callback(child.stop)
+    await _wait_for_health(f"http://127.0.0.1:{port}/health", child)
+    url = f"ws://127.0.0.1:{port}"
+    return settings.model_copy(update={"transcription": settings.transcription.model_copy(update={"url": url})})
+
+
+async def _wait_for_health(url: str, child: Child) -> None:
+    async with httpx.AsyncClient(timeout=2.0) as client, asyncio.timeout(_READY_S):
+        while not await _answers(client, url):
+            if child.returncode is not None:
+                raise Unavailable(f"The speech service did not start (exit code {child.returncode}): see {child.log}.")
+            await asyncio.sleep(0.1)
+
+
+async def _wait_until_up(url: str, manager: "asyncio.Task[None]") -> None:
+    async with httpx.AsyncClient(timeout=2.0) as client, asyncio.timeout(_READY_S):
+        while not await _answers(client, f"{url}/health"):
+            if manager.done():
+                manager.result()
+            await asyncio.sleep(0.05)
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).is_success
+    except httpx.HTTPError:
+        return False
+
+
+async def _end(manager: "asyncio.Task[None]", system: System) -> None:
+    """End every bot while the manager still takes their reports, then the manager, then what it launched meanwhile.
+
+    On one machine nothing outlives `usher up`.
+    """
+    if not manager.done():
+        await system.launcher.stop_all(grace_s=_BOTS_END_S)
+    manager.cancel()
+    await asyncio.wait({manager})
+    await system.launcher.stop_all(grace_s=1.0)
+
+
+async def _local_key(system: System, home: Path) -> str:
+    key = keep_secret(home / "api_key", new_key())
+    user = await system.store.create_user(_LOCAL_USER, name="Local", max_concurrent_bots=_LOCAL_BOTS)
+    await system.store.add_token(user.user_id, digest(key))
+    return key

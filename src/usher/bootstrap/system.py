@@ -1,0 +1,129 @@
+"""The Bot Manager: its parts wired together, and its roles run."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.postgres.store import PostgresStore
+from usher.adapters.redis.access import RedisBotAccess
+from usher.adapters.redis.channel import RedisCommandChannel
+from usher.adapters.redis.connection import connect
+from usher.adapters.redis.feed import RedisFeed
+from usher.adapters.redis.stream import RedisSegmentStream
+from usher.api.app import create_app
+from usher.api.context import Context
+from usher.api.keys import KeyCache
+from usher.app.bots import Bots
+from usher.app.collector import Collector
+from usher.app.dispatcher import Dispatcher
+from usher.app.effects import CommandEffects, WorkloadEffects, handlers
+from usher.app.loops import Wakeups
+from usher.app.post_meeting import PostMeeting
+from usher.app.reconciler import Reconciler
+from usher.app.reports import LeaseBook, Reports
+from usher.app.transitions import Transitions
+from usher.bootstrap.addresses import public_url, required
+from usher.bootstrap.http import serve_http
+from usher.bootstrap.workload import Specifier
+from usher.protocol.credentials import BotCredentials
+from usher.room import room_app
+from usher.settings import Settings
+
+
+class Role(StrEnum):
+    """What a manager process does. All roles may run in any number of processes."""
+
+    API = "api"
+    DISPATCH = "dispatch"
+    RECONCILE = "reconcile"
+    COLLECT = "collect"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The parts of a manager that is put together and connected."""
+
+    store: PostgresStore
+    launcher: ProcessLauncher
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+    collector: Collector
+    app: FastAPI
+
+    async def run(self, roles: Sequence[Role], listener: socket.socket | None) -> None:
+        """Run the roles until cancelled; bots outlive it."""
+        async with asyncio.TaskGroup() as group:
+            if Role.DISPATCH in roles:
+                group.create_task(self.dispatcher.run(), name="dispatch")
+            if Role.RECONCILE in roles:
+                group.create_task(self.reconciler.run(), name="reconcile")
+            if Role.COLLECT in roles:
+                group.create_task(self.collector.run(), name="collect")
+            if Role.API in roles and listener is not None:
+                group.create_task(serve_http(self.app, listener), name="api")
+
+
+@asynccontextmanager
+async def open_system(settings: Settings) -> AsyncIterator[System]:
+    """Connect to everything, wire the parts, and close it all in the end.
+
+    Raises:
+        Invalid: A setting is missing; the error says which.
+        Unavailable: The database or Redis does not answer.
+    """
+    dsn = required(settings.database.dsn, "USHER_DATABASE__DSN")
+    redis = connect(required(settings.redis.url, "USHER_REDIS__URL"))
+    feed = RedisFeed(redis)
+    pool_size, timeout_s = settings.database.pool_size, settings.database.timeout_s
+    store = await PostgresStore.connect(dsn, pool_size=pool_size, timeout_s=timeout_s)
+    try:
+        yield _wire(settings, store, redis, feed)
+    finally:
+        await feed.aclose()
+        await redis.aclose()
+        await store.close()
+
+
+def _wire(settings: Settings, store: PostgresStore, redis: Redis, feed: RedisFeed) -> System:
+    credentials = BotCredentials(required(settings.secret, "USHER_SECRET").encode())
+    policy = settings.lifecycle.policy()
+    wakeups = Wakeups()
+    stream = RedisSegmentStream(redis)
+    transitions = Transitions(store, feed, policy, wakeups.wake)
+    launcher = ProcessLauncher(settings.data_dir / "bots", (sys.executable, "-m", "usher.cli.bot"))
+    workload = WorkloadEffects(
+        store=store,
+        transitions=transitions,
+        launcher=launcher,
+        access=RedisBotAccess(redis),
+        credentials=credentials,
+        policy=policy,
+        specify=Specifier(settings, credentials),
+    )
+    command = CommandEffects(store, RedisCommandChannel(redis))
+    context = Context(
+        store=store,
+        bots=Bots(store, transitions, policy),
+        reports=Reports(store, transitions, credentials, LeaseBook(store, policy)),
+        feed=feed,
+        stream=stream,
+        keys=KeyCache(store, ttl_s=settings.api.key_cache_s),
+        room_url=f"{public_url(settings)}/room",
+        admin_token=settings.api.admin_token.get_secret_value() if settings.api.admin_token else None,
+    )
+    return System(
+        store=store,
+        launcher=launcher,
+        dispatcher=Dispatcher(store, handlers(workload, command, PostMeeting(store, stream).finish), policy, wakeups),
+        reconciler=Reconciler(store, transitions, launcher),
+        collector=Collector(stream, store, feed, credentials),
+        app=create_app(context, rooms=room_app()),
+    )

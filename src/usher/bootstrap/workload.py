@@ -1,0 +1,62 @@
+"""What a bot is started with."""
+
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import SecretStr
+
+from usher.bootstrap.addresses import public_url, required
+from usher.domain.reconcile import WorkloadName
+from usher.ports import Meeting, WorkloadSpec
+from usher.protocol.bot import BotConfiguration, Patience
+from usher.protocol.credentials import BotCredentials, BotIdentity
+from usher.settings import Settings, bare_environment, is_root
+
+
+class Specifier:
+    """Says what a bot is started with."""
+
+    def __init__(self, settings: Settings, credentials: BotCredentials) -> None:
+        self._settings = settings
+        self._credentials = credentials
+
+    def __call__(self, meeting: Meeting) -> WorkloadSpec:
+        """Return the workload of the meeting's current attempt."""
+        bot = BotIdentity(meeting.meeting_id, meeting.connection_id)
+        settings, limits = self._settings, self._settings.lifecycle
+        sandbox = settings.bot.sandbox if settings.bot.sandbox is not None else not is_root()
+        document = BotConfiguration(
+            meeting_id=meeting.meeting_id,
+            connection_id=meeting.connection_id,
+            attempt=meeting.attempt,
+            platform=meeting.ref.platform,
+            native_meeting_id=meeting.ref.native_id,
+            meeting_url=SecretStr(meeting.ref.url),
+            bot_name=meeting.bot_name,
+            language=meeting.desired_configuration.language,
+            task="translate" if meeting.desired_configuration.task == "translate" else "transcribe",
+            token=SecretStr(self._credentials.token(bot)),
+            manager_url=settings.bot.manager_url or public_url(settings),
+            redis_url=SecretStr(self._redis_url(bot)),
+            transcription_url=settings.transcription.url or "",
+            chromium=settings.bot.chromium,
+            headless=settings.bot.headless,
+            sandbox=sandbox,
+            patience=Patience(
+                join_s=limits.join_timeout_s * 0.8,
+                admission_s=limits.admission_timeout_s,
+                alone_s=limits.alone_timeout_s,
+                no_one_joined_s=limits.no_one_joined_timeout_s,
+                leave_s=limits.leave_grace_s * 0.4,
+                heartbeat_s=limits.heartbeat_s,
+            ),
+        )
+        name = WorkloadName(meeting.meeting_id, meeting.attempt)
+        return WorkloadSpec(name, bare_environment() | document.to_environment())
+
+    def _redis_url(self, bot: BotIdentity) -> str:
+        base = self._settings.redis.bot_url or required(self._settings.redis.url, "USHER_REDIS__URL")
+        parts = urlsplit(base)
+        place = parts.netloc.rpartition("@")[2]
+        user = quote(f"usher-bot-{bot.connection_id}")
+        netloc = f"{user}:{self._credentials.redis_password(bot)}@{place}"
+        return urlunsplit((parts.scheme, netloc, parts.path, "", ""))

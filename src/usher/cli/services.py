@@ -1,0 +1,101 @@
+"""Commands of operators: up, serve, transcribe, migrate."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from typing import Annotated
+
+import typer
+
+from usher.adapters.postgres.migrate import migrate as migrate_database
+from usher.bootstrap.http import listen, run_until_signal
+from usher.bootstrap.local import Local, open_local
+from usher.bootstrap.system import Role, open_system
+from usher.cli.output import console, fail, speaking_plainly
+from usher.cli.speech import serve_speech
+from usher.settings import Settings
+from usher.telemetry import configure_logging
+
+
+def run(work: Coroutine[object, object, None], settings: Settings) -> None:
+    """Run a command's work until it ends or a signal comes."""
+    configure_logging(settings.log.level, settings.log.format)
+
+    async def main() -> None:
+        await run_until_signal(asyncio.ensure_future(work))
+
+    with speaking_plainly():
+        asyncio.run(main())
+
+
+def up() -> None:
+    """Run the whole system on this machine until Ctrl-C: databases, speech service, manager.
+
+    Example: usher up      (another port: USHER_API__PORT=9000 usher up)
+    """
+    settings = Settings()
+
+    async def work() -> None:
+        async with open_local(settings, lambda step: console.print(f"[dim]starting[/dim] {step} …")) as local:
+            _welcome(local)
+            await asyncio.Event().wait()
+
+    run(work(), settings)
+    console.print("Everything has stopped.")
+
+
+def _welcome(local: Local) -> None:
+    body = json.dumps({"meeting_url": f"{local.url}/room/first"})
+    console.print(f"\n[bold green]Usher is up[/bold green] at [bold]{local.url}[/bold]  (API described at /docs)")
+    console.print(f"API key: {local.api_key}\n")
+    console.print(f"Open a meeting in your browser: {local.url}/room/first")
+    console.print("Send the first bot, and read what it hears:\n")
+    header = f"-H 'X-API-Key: {local.api_key}'"
+    console.print(f"  curl -s {local.url}/bots {header} -H 'Content-Type: application/json' -d '{body}'", markup=False)
+    console.print(f"  curl -s {local.url}/transcripts/room/first {header}\n", markup=False)
+    console.print("Ctrl-C stops everything.")
+
+
+def serve(
+    role: Annotated[str, typer.Option(help="Comma-separated: api, dispatch, reconcile, collect.")] = ",".join(Role),
+) -> None:
+    """Run the Bot Manager against a PostgreSQL and a Redis of your own. Any number may run at once.
+
+    Example: USHER_DATABASE__DSN=… USHER_REDIS__URL=… USHER_SECRET=… usher serve --role api,dispatch
+    """
+    settings = Settings()
+    roles = _roles(role)
+
+    async def work() -> None:
+        listener = listen(settings.api.host, settings.api.port) if Role.API in roles else None
+        async with open_system(settings) as system:
+            await system.run(roles, listener)
+
+    run(work(), settings)
+
+
+def transcribe() -> None:
+    """Run the speech service: a WhisperLive server that schedules all streams together.
+
+    Example: USHER_TRANSCRIPTION__MODEL=/models/faster-whisper-base usher transcribe
+    """
+    settings = Settings()
+    run(serve_speech(settings), settings)
+
+
+def migrate() -> None:
+    """Bring the database to this version's schema. Safe to repeat, and with the previous version still running.
+
+    Example: USHER_DATABASE__DSN=postgresql://… usher migrate
+    """
+    settings = Settings()
+    if settings.database.dsn is None:
+        fail("Set USHER_DATABASE__DSN.")
+    run(migrate_database(settings.database.dsn.get_secret_value()), settings)
+
+
+def _roles(text: str) -> tuple[Role, ...]:
+    try:
+        return tuple(Role(name.strip()) for name in text.split(","))
+    except ValueError as error:
+        fail(f"{error}. The roles are: {', '.join(Role)}.")

@@ -1,0 +1,49 @@
+"""The speech service as a process of its own."""
+
+from usher.domain.errors import Unavailable
+from usher.protocol.credentials import BotCredentials
+from usher.settings import Settings
+from usher.transcription.config import ServerConfig
+from usher.transcription.engine import EngineError
+from usher.transcription.service import run
+
+
+async def serve_speech(settings: Settings) -> None:
+    """Serve until cancelled. With `USHER_SECRET` set, only bots of this installation may come in.
+
+    Raises:
+        Unavailable: The model cannot be loaded, or the port cannot be opened.
+    """
+    wanted = settings.transcription
+    config = ServerConfig(
+        host=wanted.host,
+        port=wanted.port,
+        model=str(wanted.model or "base"),
+        device=wanted.device,
+        compute_type=wanted.compute_type,
+        workers=wanted.workers,
+        max_streams=wanted.max_streams,
+    )
+    try:
+        await run(config, authenticate=_gate(settings))
+    except EngineError as error:
+        raise Unavailable(f"The speech model cannot be loaded: {error}. `usher doctor` says more.") from error
+    except OSError as error:
+        raise Unavailable(f"The speech service cannot listen on {wanted.host}:{wanted.port}: {error}.") from error
+
+
+def _gate(settings: Settings) -> "Gate | None":
+    if settings.secret is None:
+        return None
+    return Gate(BotCredentials(settings.secret.get_secret_value().encode()))
+
+
+class Gate:
+    """Lets bots of this installation in."""
+
+    def __init__(self, credentials: BotCredentials) -> None:
+        self._credentials = credentials
+
+    def __call__(self, token: str | None) -> bool:
+        """Say whether `token` was derived from this installation's secret."""
+        return token is not None and self._credentials.verify(token) is not None

@@ -1,0 +1,135 @@
+"""The client: one method for each thing the API does."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any, Self
+
+import httpx
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from usher.client.errors import ApiError
+from usher.domain.meeting import Platform
+from usher.protocol.commands import Task
+from usher.protocol.live import StatusFrame, TranscriptFrame
+from usher.protocol.rest import Accepted, EventList, MeetingBody, MeetingList, RunningBots, Transcript
+
+_TIMEOUT_S = 15.0
+
+
+class Usher:
+    """A connection to one Usher.
+
+    Args:
+        url: Base URL, for example `http://127.0.0.1:8056`.
+        api_key: Your API key.
+    """
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url = url.rstrip("/")
+        self._key = api_key
+        self._http = httpx.Client(base_url=self._url, headers={"X-API-Key": api_key}, timeout=_TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def send_bot(
+        self,
+        meeting_url: str,
+        *,
+        bot_name: str = "Usher",
+        language: str | None = None,
+        task: Task = "transcribe",
+        idempotency_key: str | None = None,
+    ) -> MeetingBody:
+        """Send a bot into the meeting at that address.
+
+        Raises:
+            ApiError: The API refused, or did not answer.
+        """
+        body = {"meeting_url": meeting_url, "bot_name": bot_name, "language": language, "task": task}
+        headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
+        return MeetingBody.model_validate(self._call("POST", "/bots", json=body, headers=headers))
+
+    def stop_bot(self, platform: Platform, native_meeting_id: str) -> MeetingBody:
+        """Stop the bot in that meeting. Idempotent."""
+        return Accepted.model_validate(self._call("DELETE", f"/bots/{platform}/{native_meeting_id}")).meeting
+
+    def configure_bot(self, platform: Platform, native_meeting_id: str, **changes: str | None) -> MeetingBody:
+        """Change `language` or `task` of the bot in that meeting."""
+        path = f"/bots/{platform}/{native_meeting_id}/config"
+        return Accepted.model_validate(self._call("PUT", path, json=changes)).meeting
+
+    def running_bots(self) -> RunningBots:
+        """List your bots that are under way."""
+        return RunningBots.model_validate(self._call("GET", "/bots/status"))
+
+    def meetings(self, *, limit: int = 20) -> list[MeetingBody]:
+        """List your meetings, newest first."""
+        return MeetingList.model_validate(self._call("GET", "/meetings", params={"limit": limit})).meetings
+
+    def meeting(self, meeting_id: int) -> MeetingBody:
+        """Return one of your meetings."""
+        return MeetingBody.model_validate(self._call("GET", f"/meetings/{meeting_id}"))
+
+    def events(self, meeting_id: int) -> EventList:
+        """Return the history of one of your meetings."""
+        return EventList.model_validate(self._call("GET", f"/meetings/{meeting_id}/events"))
+
+    def transcript(self, platform: Platform, native_meeting_id: str) -> Transcript:
+        """Return what was said in that meeting."""
+        return Transcript.model_validate(self._call("GET", f"/transcripts/{platform}/{native_meeting_id}"))
+
+    def follow(self, platform: Platform, native_meeting_id: str) -> Iterator[StatusFrame | TranscriptFrame]:
+        """Yield the meeting's live frames, the present state first, until the connection or the caller ends it.
+
+        Raises:
+            ApiError: The connection was refused or broke.
+        """
+        url = self._url.replace("http", "ws", 1) + "/ws"
+        try:
+            with connect(url, additional_headers={"X-API-Key": self._key}, open_timeout=_TIMEOUT_S) as socket:
+                name = {"platform": platform, "native_id": native_meeting_id}
+                socket.send(json.dumps({"action": "subscribe", "meetings": [name]}))
+                for message in socket:
+                    frame = _frame(json.loads(message))
+                    if frame is not None:
+                        yield frame
+        except (OSError, WebSocketException) as error:
+            raise ApiError(0, "live_broken", f"The live connection broke: {type(error).__name__}.") from error
+
+    def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - options and JSON are httpx's own
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise ApiError(0, "no_answer", f"No answer from {self._url} ({type(error).__name__}). Is it up?") from error
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        raise _refusal(answer)
+
+
+def _refusal(answer: httpx.Response) -> ApiError:
+    try:
+        problem = answer.json()
+        return ApiError(answer.status_code, str(problem["code"]), str(problem["detail"]))
+    except (ValueError, KeyError, TypeError):
+        return ApiError(answer.status_code, "unreadable", f"HTTP {answer.status_code} without a readable problem.")
+
+
+def _frame(message: dict[str, Any]) -> StatusFrame | TranscriptFrame | None:
+    kind = message.get("type")
+    if kind == "meeting.status":
+        return StatusFrame.model_validate(message)
+    if kind == "transcript.mutable":
+        return TranscriptFrame.model_validate(message)
+    if kind == "error":
+        raise ApiError(0, str(message.get("error")), f"The server refused: {message.get('error')}.")
+    return None

@@ -1,0 +1,73 @@
+"""Everything that the use cases ask of the outside, as protocols, with the values that cross them.
+
+Adapters implement these; a contract suite in `tests/contract` holds every implementation of a port to the same
+behaviour.
+"""
+
+from usher.ports.changes import (
+    LANES,
+    Change,
+    Claim,
+    ClaimedEffect,
+    Created,
+    IdempotencyKey,
+    Lane,
+    NewMeeting,
+    Owed,
+    Seat,
+    Void,
+)
+from usher.ports.channels import BotAccess, CommandChannel, Feed, SegmentStream, StreamEntry, Subscription
+from usher.ports.launcher import Launcher, WorkloadSpec
+from usher.ports.records import (
+    Beat,
+    Configuration,
+    HeardSegment,
+    Json,
+    Meeting,
+    MeetingEvent,
+    Page,
+    Session,
+    StoredCommand,
+    User,
+)
+from usher.ports.store import Commands, Leases, Meetings, Outbox, Store, Transcripts, Users
+
+__all__ = [
+    "LANES",
+    "Beat",
+    "BotAccess",
+    "Change",
+    "Claim",
+    "ClaimedEffect",
+    "CommandChannel",
+    "Commands",
+    "Configuration",
+    "Created",
+    "Feed",
+    "HeardSegment",
+    "IdempotencyKey",
+    "Json",
+    "Lane",
+    "Launcher",
+    "Leases",
+    "Meeting",
+    "MeetingEvent",
+    "Meetings",
+    "NewMeeting",
+    "Outbox",
+    "Owed",
+    "Page",
+    "Seat",
+    "SegmentStream",
+    "Session",
+    "Store",
+    "StoredCommand",
+    "StreamEntry",
+    "Subscription",
+    "Transcripts",
+    "User",
+    "Users",
+    "Void",
+    "WorkloadSpec",
+]

@@ -1,0 +1,57 @@
+"""What runs bots."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from usher.domain.reconcile import Observation, WorkloadName
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadSpec:
+    """What to run for one attempt.
+
+    Attributes:
+        name: Deterministic; starting the same name twice is starting it once.
+        environment: Variables of the bot's process; holds its credentials, so it is never logged or put in argv.
+    """
+
+    name: WorkloadName
+    environment: Mapping[str, str]
+
+
+class Launcher(Protocol):
+    """Runs workloads. Its word is the truth about what is live."""
+
+    async def start(self, spec: WorkloadSpec) -> None:
+        """Start a workload, or adopt the one of that name that runs already. Idempotent.
+
+        Raises:
+            LaunchRejected: It can never run, and nothing of it runs.
+            Unavailable: The launcher does not answer; the workload may run or not.
+        """
+        ...
+
+    async def stop(self, name: WorkloadName, *, grace_s: float) -> Observation:
+        """Ask a workload to end, kill all of it after `grace_s`, and say what is left. Idempotent.
+
+        Returns:
+            `Exited` or `Gone` if nothing of it runs any more; `Unknown` if that could not be made sure.
+        """
+        ...
+
+    async def observe(self, name: WorkloadName) -> Observation:
+        """Say what is known of a workload. `Unknown` is never reported as `Gone`."""
+        ...
+
+    async def list(self) -> Mapping[WorkloadName, Observation] | None:
+        """Return all workloads of this installation, ended ones that are remembered included; None if unknown."""
+        ...
+
+    async def remove(self, name: WorkloadName) -> None:
+        """Kill what may be left of a workload and forget it. Idempotent."""
+        ...
+
+    async def logs(self, name: WorkloadName, *, last_bytes: int) -> bytes:
+        """Return the end of what the workload printed; empty if nothing is known."""
+        ...

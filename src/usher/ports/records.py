@@ -1,0 +1,148 @@
+"""What the store holds, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from usher.domain.lifecycle import Event, Reason, Snapshot, Source, State
+from usher.domain.meeting import MeetingRef
+from usher.domain.transcript import Segment
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who sends bots.
+
+    Attributes:
+        max_concurrent_bots: How many of their bots may be under way at once; 0 means none.
+    """
+
+    user_id: int
+    email: str
+    name: str | None
+    max_concurrent_bots: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What may be changed while the bot is in the meeting.
+
+    Attributes:
+        language: ISO 639-1 code to expect, or None to detect it.
+        task: `transcribe` or `translate` (into English).
+    """
+
+    language: str | None = None
+    task: str = "transcribe"
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """One bot's visit to one call: a row of `meetings`.
+
+    Attributes:
+        version: Number of the last event; grows by one with each.
+        attempt: Launch number, from 1.
+        connection_id: UUID of the current attempt's bot process.
+        configuration: In force in the bot as far as it has told.
+        desired_configuration: What the user asked for last.
+        bot_container_id: Name of the current attempt's workload; None before the first launch.
+        start_time: When the bot was first admitted.
+        end_time: When the meeting reached a terminal state.
+        data: What has no column of its own.
+    """
+
+    meeting_id: int
+    user_id: int
+    ref: MeetingRef
+    bot_name: str
+    status: State
+    version: int
+    attempt: int
+    connection_id: str
+    stop_requested: bool
+    configuration: Configuration
+    desired_configuration: Configuration
+    reason: Reason | None
+    failure_stage: State | None
+    bot_container_id: str | None
+    deadline_at: datetime | None
+    join_at: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    data: Json
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The part of the row that decisions are made from."""
+        return Snapshot(self.status, self.attempt, self.stop_requested)
+
+
+@dataclass(frozen=True, slots=True)
+class MeetingEvent:
+    """One line of a meeting's history."""
+
+    version: int
+    event: Event
+    from_state: State | None
+    to_state: State
+    by: Source
+    attempt: int
+    reason: Reason | None
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a user's meetings to list: newest first, `limit` at most, older than `before_id` if set."""
+
+    limit: int = 100
+    before_id: int | None = None
+    states: frozenset[State] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One unbroken audio stream: a row of `meeting_sessions`."""
+
+    meeting_id: int
+    session_uid: str
+    session_start: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HeardSegment:
+    """A segment and whose it is."""
+
+    meeting_id: int
+    segment: Segment
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCommand:
+    """A command to one bot; `seq` counts per meeting from 1 and never repeats."""
+
+    seq: int
+    connection_id: str
+    action: str
+    configuration: Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Answer to a heartbeat.
+
+    Attributes:
+        current: Whether this connection is the current attempt of a meeting that is not over.
+        newest_seq: The highest command number for this connection; 0 if there is none.
+    """
+
+    current: bool
+    newest_seq: int

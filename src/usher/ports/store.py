@@ -1,0 +1,157 @@
+"""The state of the system. Times are the store's own clock: nobody passes "now" in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from usher.domain.meeting import Platform
+from usher.domain.reconcile import Watched
+from usher.domain.transcript import Segment
+from usher.ports.changes import Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
+from usher.ports.records import Beat, HeardSegment, Json, Meeting, MeetingEvent, Page, Session, StoredCommand, User
+
+
+class Meetings(Protocol):
+    """Meetings and their history. `change` is the only writer of `meetings.status` after creation."""
+
+    async def create(self, new: NewMeeting) -> Created:
+        """Write meeting, first event, effects and seat in one transaction. Idempotent under one idempotency key.
+
+        Raises:
+            Conflict: `already_there` (a meeting of the same user, platform and native id is not over; the detail
+                names its id), or `idempotency_key_reused` (same key, other body).
+            LimitReached: `max_concurrent_bots`.
+            NotFound: `unknown_user`.
+        """
+        ...
+
+    async def change(self, change: Change) -> Meeting | Void:
+        """Write one change in one transaction: row, event, command, effects, seat, completed claim; or nothing."""
+        ...
+
+    async def find(self, meeting_id: int) -> Meeting | None:
+        """Return the meeting, whoever owns it."""
+        ...
+
+    async def find_by_connection(self, connection_id: str) -> Meeting | None:
+        """Return the meeting that has or had this connection; compare `connection_id` to tell which."""
+        ...
+
+    async def find_latest(self, user_id: int, platform: Platform, native_id: str) -> Meeting | None:
+        """Return the user's newest visit to that call."""
+        ...
+
+    async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
+        """List a user's meetings, newest first."""
+        ...
+
+    async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
+        """Return a meeting's history, oldest first."""
+        ...
+
+    async def watched(self) -> Sequence[Watched]:
+        """Return every meeting that is not over, judged by the store's clock."""
+        ...
+
+    async def put_data(self, meeting_id: int, data: Json) -> None:
+        """Merge `data` into the meeting's data, key by key, in one statement. Idempotent."""
+        ...
+
+
+class Outbox(Protocol):
+    """Effects that are owed. At least once: whoever runs one has to be idempotent."""
+
+    async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
+        """Claim due effects whose meeting has no earlier due one in the lane. Claims never overlap in time."""
+        ...
+
+    async def complete(self, claim: Claim) -> bool:
+        """Remove a claimed effect; False if the claim was lost meanwhile."""
+        ...
+
+    async def postpone(self, claim: Claim, *, delay_s: float, error: str) -> bool:
+        """Give a claimed effect back, due after `delay_s`; False if the claim was lost."""
+        ...
+
+    async def bury(self, claim: Claim, *, error: str) -> bool:
+        """Keep a claimed effect for people to look at and never run it again; False if the claim was lost."""
+        ...
+
+
+class Commands(Protocol):
+    """Commands, kept until their bot has acknowledged them."""
+
+    async def pending(self, connection_id: str, *, after_seq: int) -> Sequence[StoredCommand]:
+        """Return the unacknowledged commands of a bot with a number above `after_seq`, oldest first."""
+        ...
+
+    async def acknowledge(self, connection_id: str, seq: int, *, outcome: str, detail: str) -> StoredCommand | None:
+        """Record what the bot did (`applied` or `refused`). Idempotent: the first outcome stays.
+
+        Returns:
+            The command, or None if the bot was never sent such a one.
+        """
+        ...
+
+
+class Leases(Protocol):
+    """Who has reported lately. The store's clock decides."""
+
+    async def renew(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
+        """Renew (or begin) the leases of many bots in one statement; unknown ids are absent from the answer."""
+        ...
+
+
+class Transcripts(Protocol):
+    """Sessions and segments: one row per (meeting, segment id), the newest revision wins."""
+
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
+        """Upsert a batch in one transaction. Idempotent; an older revision changes nothing."""
+        ...
+
+    async def segments(self, meeting_id: int) -> Sequence[Segment]:
+        """Return the segments of a meeting in the order in which they were said."""
+        ...
+
+
+class Users(Protocol):
+    """Users and their API tokens (kept as SHA-256)."""
+
+    async def create_user(self, email: str, *, name: str | None, max_concurrent_bots: int) -> User:
+        """Create a user. Idempotent by e-mail address: an existing user is returned unchanged."""
+        ...
+
+    async def find_user(self, user_id: int) -> User | None:
+        """Return the user with that id."""
+        ...
+
+    async def list_users(self, *, limit: int, after_id: int) -> Sequence[User]:
+        """List users by id."""
+        ...
+
+    async def add_token(self, user_id: int, token_sha256: bytes) -> int:
+        """Store a token's digest and return its id. Idempotent for the same digest.
+
+        Raises:
+            NotFound: `unknown_user`.
+        """
+        ...
+
+    async def find_user_by_token(self, token_sha256: bytes) -> User | None:
+        """Return the owner of a token."""
+        ...
+
+    async def revoke_token(self, token_id: int) -> bool:
+        """Forget a token; False if there is none."""
+        ...
+
+
+class Store(Meetings, Outbox, Commands, Leases, Transcripts, Users, Protocol):
+    """All of the state. The PostgreSQL adapter and the in-memory one pass the same contract suite."""
+
+    async def ping(self, *, timeout_s: float) -> None:
+        """Return if the store answers.
+
+        Raises:
+            Unavailable: It does not.
+        """
+        ...

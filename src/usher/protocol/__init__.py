@@ -1,0 +1,1 @@
+"""Wire models shared by the API, the bots and the transcription service."""

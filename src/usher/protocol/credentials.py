@@ -1,0 +1,54 @@
+"""A bot's token: derived from the installation's secret, so that it need not be stored and a relaunch gets the same.
+
+It names the meeting and the connection it is for, and it counts only while that connection is the meeting's current
+attempt (the manager looks that up): with the attempt it dies.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+_PREFIX = "ub1"
+
+
+@dataclass(frozen=True, slots=True)
+class BotIdentity:
+    """Whom a bot's token speaks for."""
+
+    meeting_id: int
+    connection_id: str
+
+
+class BotCredentials:
+    """Derives and checks the tokens of bots.
+
+    Args:
+        secret: The installation's secret, at least 16 bytes.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        if len(secret) < 16:
+            raise ValueError("The installation's secret has to have at least 16 bytes.")
+        self._key = hmac.new(secret, b"usher bot credentials", hashlib.sha256).digest()
+
+    def token(self, bot: BotIdentity) -> str:
+        """Return the bot's bearer token."""
+        return f"{_PREFIX}.{bot.meeting_id}.{bot.connection_id}.{self._mac(bot, 'token')}"
+
+    def redis_password(self, bot: BotIdentity) -> str:
+        """Return the password of the bot's own Redis account."""
+        return self._mac(bot, "redis")
+
+    def verify(self, token: str) -> BotIdentity | None:
+        """Return whom `token` speaks for, or None if it was not derived from this secret. Constant time."""
+        prefix, _, rest = token.partition(".")
+        meeting_id, _, rest = rest.partition(".")
+        connection_id, _, mac = rest.partition(".")
+        if prefix != _PREFIX or not meeting_id.isdecimal() or len(meeting_id) > 18:
+            return None
+        bot = BotIdentity(int(meeting_id), connection_id)
+        return bot if hmac.compare_digest(mac.encode(), self._mac(bot, "token").encode()) else None
+
+    def _mac(self, bot: BotIdentity, purpose: str) -> str:
+        message = f"{purpose}:{bot.meeting_id}:{bot.connection_id}".encode()
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()

@@ -1,0 +1,226 @@
+"""Bodies of the REST API. Names are those of Vexa's public API; what Usher adds is additive."""
+
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from usher.domain.lifecycle import Event, Reason, Source, State
+from usher.domain.meeting import Platform
+from usher.protocol.commands import Task
+
+Language = Field(
+    default=None,
+    pattern="^[a-z]{2,3}$",
+    description="ISO 639-1 code of the language that is spoken; null to detect it.",
+    examples=["en"],
+)
+
+
+class BotRequest(BaseModel):
+    """Send a bot: name the meeting by its URL alone, or by platform and native id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    meeting_url: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="The address that people paste.",
+        examples=["https://meet.google.com/abc-defg-hij"],
+    )
+    platform: str | None = Field(default=None, description="google_meet, teams, zoom or room.", examples=["room"])
+    native_meeting_id: str | None = Field(
+        default=None, max_length=255, description="The platform's id of the meeting.", examples=["weekly-sync"]
+    )
+    passcode: str | None = Field(default=None, max_length=64, description="Passcode, where the platform wants one.")
+    bot_name: str = Field(default="Usher", min_length=1, max_length=100, description="The name to join under.")
+    language: str | None = Language
+    task: Task = Field(default="transcribe", description="transcribe, or translate into English.")
+    join_at: datetime | None = Field(
+        default=None, description="When the bot shall be at the door, with time zone; null for at once."
+    )
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        named_by_id = self.platform is not None and self.native_meeting_id is not None
+        half_named = (self.platform is None) != (self.native_meeting_id is None)
+        if half_named or named_by_id == (self.meeting_url is not None):
+            raise ValueError("Name the meeting either by meeting_url or by platform and native_meeting_id.")
+        if self.join_at is not None and self.join_at.tzinfo is None:
+            raise ValueError("join_at needs a time zone, for example 2026-11-22T09:00:00Z.")
+        return self
+
+
+class ConfigurationRequest(BaseModel):
+    """Change language or task of a bot that is in the meeting; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    language: str | None = Language
+    task: Task | None = Field(default=None, description="transcribe, or translate into English.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("Give a language, a task or both.")
+        return self
+
+
+class ConfigurationBody(BaseModel):
+    """Language and task."""
+
+    language: str | None
+    task: Task
+
+
+class MeetingBody(BaseModel):
+    """One bot's visit to one call."""
+
+    id: int
+    user_id: int
+    platform: Platform
+    native_meeting_id: str
+    constructed_meeting_url: str = Field(description="Where the bot joins; may hold a passcode.")
+    status: State
+    reason: Reason | None = Field(description="Why it ended or an attempt failed. New words may be added.")
+    failure_stage: State | None = Field(description="How far it was when it failed.")
+    bot_name: str
+    bot_container_id: str | None = Field(description="Name of the workload that runs the bot.")
+    attempt: int
+    version: int = Field(description="Number of the meeting's last event.")
+    configuration: ConfigurationBody = Field(description="In force in the bot.")
+    desired_configuration: ConfigurationBody = Field(description="Asked for last.")
+    join_at: datetime | None
+    start_time: datetime | None = Field(description="When the bot was admitted.")
+    end_time: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    data: dict[str, Any]
+
+
+class MeetingList(BaseModel):
+    """Meetings, newest first."""
+
+    meetings: list[MeetingBody]
+
+
+class RunningBot(BaseModel):
+    """A bot that is under way."""
+
+    container_id: str | None
+    container_name: str | None
+    platform: Platform
+    native_meeting_id: str
+    status: State
+    normalized_status: str
+    created_at: datetime
+    labels: dict[str, str]
+    meeting_id_from_name: str
+
+
+class RunningBots(BaseModel):
+    """The caller's bots that are under way."""
+
+    running_bots: list[RunningBot]
+
+
+class Accepted(BaseModel):
+    """The wish was recorded and will be carried out."""
+
+    message: str
+    meeting: MeetingBody
+
+
+class TranscriptSegment(BaseModel):
+    """One piece of a transcript; times in seconds from the bot's admission."""
+
+    segment_id: str
+    start: float
+    end: float
+    text: str
+    language: str | None
+    speaker: str | None
+    completed: bool
+    absolute_start_time: datetime
+    absolute_end_time: datetime
+
+
+class Transcript(BaseModel):
+    """A meeting and what was said in it."""
+
+    id: int
+    platform: Platform
+    native_meeting_id: str
+    constructed_meeting_url: str
+    status: State
+    start_time: datetime | None
+    end_time: datetime | None
+    segments: list[TranscriptSegment]
+
+
+class EventBody(BaseModel):
+    """One line of a meeting's history."""
+
+    version: int
+    event: Event
+    from_state: State | None
+    to_state: State
+    by: Source
+    attempt: int
+    reason: Reason | None
+    detail: str
+    at: datetime
+
+
+class EventList(BaseModel):
+    """A meeting's history, oldest first."""
+
+    events: list[EventBody]
+
+
+class UserRequest(BaseModel):
+    """Create a user, or find the one with that address."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    email: str = Field(min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$", examples=["ann@example.com"])
+    name: str | None = Field(default=None, max_length=255)
+    max_concurrent_bots: int = Field(default=3, ge=0, le=100_000, description="0 means that none may be sent.")
+
+
+class UserBody(BaseModel):
+    """Somebody who sends bots."""
+
+    id: int
+    email: str
+    name: str | None
+    max_concurrent_bots: int
+    created_at: datetime
+
+
+class TokenBody(BaseModel):
+    """A new API token; it is shown this once and never again."""
+
+    id: int
+    token: str
+    user_id: int
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str = Field(description="URN of the kind of problem.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong and what to do.")
+    code: str = Field(description="Stable word for programs.")
+    errors: list[dict[str, Any]] | None = Field(default=None, description="Which fields are wrong, and why.")
+
+
+class Health(BaseModel):
+    """Whether the manager can do its work."""
+
+    status: Literal["ok", "degraded"]
+    database: bool
+    redis: bool
+    version: str

@@ -1,0 +1,186 @@
+"""Every setting, one frozen tree, read once. The only module that looks at the environment.
+
+Variables begin with `USHER_`, levels are joined with two underscores: `USHER_API__PORT=9000`.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from usher.domain.policy import Deadlines, Policy
+
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PLAYWRIGHT_BROWSERS_PATH")
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ApiSettings(_Group):
+    """Where the API listens and how it is reached."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8056, ge=0, le=65535, description="Port to listen on; 0 for any free one.")
+    public_url: str | None = Field(
+        default=None, description="How users reach the API, without trailing slash; default: host and port."
+    )
+    admin_token: SecretStr | None = Field(
+        default=None, description="Token of the Admin API (`X-Admin-API-Key`); without one the Admin API is closed."
+    )
+    key_cache_s: float = Field(default=5.0, ge=0, description="How long a checked API key is trusted, in seconds.")
+
+
+class DatabaseSettings(_Group):
+    """PostgreSQL."""
+
+    dsn: SecretStr | None = Field(
+        default=None, description="postgresql://user:password@host:port/name. `usher up` starts its own without one."
+    )
+    pool_size: int = Field(default=10, ge=1, le=200, description="Connections at most.")
+    timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a connection or a statement, seconds.")
+
+
+class RedisSettings(_Group):
+    """Redis."""
+
+    url: SecretStr | None = Field(
+        default=None, description="redis://user:password@host:port/0. `usher up` starts its own without one."
+    )
+    bot_url: str | None = Field(
+        default=None, description="redis://host:port/0 as bots reach it, without credentials; default: from url."
+    )
+
+
+class LauncherSettings(_Group):
+    """What runs the bots."""
+
+    kind: Literal["process"] = Field(default="process", description="process: local processes of this machine.")
+
+
+class BotSettings(_Group):
+    """How bots run."""
+
+    chromium: Path | None = Field(default=None, description="Path of a Chromium or Chrome; default: the first found.")
+    headless: bool = Field(default=True, description="Without a display.")
+    sandbox: bool | None = Field(
+        default=None, description="Chromium's own sandbox; default: on, save for root, where Chromium refuses it."
+    )
+    manager_url: str | None = Field(default=None, description="How bots reach the manager; default: the API's address.")
+
+
+class TranscriptionSettings(_Group):
+    """The speech service."""
+
+    url: str | None = Field(
+        default=None, description="WebSocket URL of a WhisperLive server; without one `usher up` starts its own."
+    )
+    host: str = Field(default="127.0.0.1", description="Address that `usher transcribe` listens on.")
+    port: int = Field(default=9090, ge=0, le=65535, description="Port that `usher transcribe` listens on.")
+    model: Path | None = Field(
+        default=None, description="Directory of a CTranslate2 Whisper model; default: installed."
+    )
+    device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where the model runs.")
+    compute_type: str = Field(default="int8", description="Number format of the model: int8, float16, float32.")
+    workers: int = Field(default=2, ge=1, le=64, description="Inferences at a time.")
+    max_streams: int = Field(default=32, ge=1, description="Streams at a time; further ones are told to wait.")
+
+
+class LifecycleSettings(_Group):
+    """Limits of a meeting's life."""
+
+    max_attempts: int = Field(default=3, ge=1, le=20, description="Launches of one meeting at most.")
+    start_timeout_s: float = Field(default=120.0, gt=0, description="From launch to the bot's first report, seconds.")
+    join_timeout_s: float = Field(
+        default=180.0, gt=0, description="From the first report to lobby or meeting, seconds."
+    )
+    admission_timeout_s: float = Field(default=900.0, gt=0, description="In the lobby, seconds.")
+    max_duration_s: float = Field(default=4 * 3600.0, gt=0, description="In the meeting, seconds.")
+    alone_timeout_s: float = Field(default=120.0, gt=0, description="Alone after others were there, seconds.")
+    no_one_joined_timeout_s: float = Field(default=600.0, gt=0, description="Alone from the start, seconds.")
+    reconfigure_timeout_s: float = Field(default=30.0, gt=0, description="For a change of configuration, seconds.")
+    leave_grace_s: float = Field(default=20.0, gt=0, description="For a graceful leave before the kill, seconds.")
+    heartbeat_s: float = Field(default=10.0, gt=0, description="Between two heartbeats of a bot, seconds.")
+    lease_s: float = Field(default=23.0, gt=0, description="Without a heartbeat until a bot counts as dead, seconds.")
+
+    def policy(self) -> Policy:
+        """Return the policy that these limits make."""
+        return Policy(
+            deadlines=Deadlines(
+                starting_s=self.start_timeout_s,
+                joining_s=self.join_timeout_s,
+                awaiting_admission_s=self.admission_timeout_s + 30.0,
+                active_s=self.max_duration_s,
+                reconfiguring_s=self.reconfigure_timeout_s,
+                stopping_s=self.leave_grace_s + 40.0,
+            ),
+            max_attempts=self.max_attempts,
+            leave_grace_s=self.leave_grace_s,
+            heartbeat_s=self.heartbeat_s,
+            lease_s=self.lease_s,
+            admission_timeout_s=self.admission_timeout_s,
+            alone_timeout_s=self.alone_timeout_s,
+            no_one_joined_timeout_s=self.no_one_joined_timeout_s,
+        )
+
+
+class LogSettings(_Group):
+    """The log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to print.")
+    format: Literal["json", "console"] = Field(default="json", description="json for machines, console for people.")
+
+
+class ClientSettings(_Group):
+    """How the command line reaches the API."""
+
+    url: str | None = Field(default=None, description="Base URL of the API; default: the running `usher up`.")
+    api_key: SecretStr | None = Field(default=None, description="API key; default: that of the running `usher up`.")
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="USHER_", env_nested_delimiter="__", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(
+        default=Path(".usher"), description="Directory of everything that `usher up` keeps: databases, model, bots."
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Secret of the installation, from which bots' credentials are derived; `usher up` makes its own.",
+    )
+    api: ApiSettings = ApiSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    launcher: LauncherSettings = LauncherSettings()
+    bot: BotSettings = BotSettings()
+    transcription: TranscriptionSettings = TranscriptionSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
+    log: LogSettings = LogSettings()
+    client: ClientSettings = ClientSettings()
+
+
+def bare_environment() -> dict[str, str]:
+    """Return the variables that a bot's process may inherit: nothing that could hold a secret."""
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+
+
+def environment_with(**variables: str) -> dict[str, str]:
+    """Return this process's environment with variables added, for a child that is part of the system."""
+    return {**os.environ, **variables}
+
+
+def bot_document(variable: str) -> str | None:
+    """Return the document that a bot was started with and take it out of the environment of its children."""
+    return os.environ.pop(variable, None)
+
+
+def is_root() -> bool:
+    """Say whether this process runs as root."""
+    return os.geteuid() == 0

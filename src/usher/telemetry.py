@@ -1,0 +1,42 @@
+"""The log and the metrics: static event names with key-values, never customer content, never a secret."""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+_SECRET_WORDS = ("token", "password", "secret", "api_key", "authorization", "dsn", "url")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Set up logging for the process: `style` is `json` or `console`, to standard error."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide_secrets,
+    ]
+    last: Processor = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, last],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), stream=sys.stderr, format="%(name)s %(message)s")
+
+
+def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for key in event:
+        if any(word in key.lower() for word in _SECRET_WORDS):
+            event[key] = "***"
+    return event
+
+
+TRANSITIONS = Counter("usher_transitions", "Events that moved a meeting.", ["event", "to_state"])
+EFFECTS = Counter("usher_effects", "Effects run, by what became of them.", ["effect", "result"])
+SEGMENT_ENTRIES = Counter("usher_segment_entries", "Entries of the segment stream.", ["result"])
+LIVE_VIEWERS = Gauge("usher_live_viewers", "Open live WebSockets.")

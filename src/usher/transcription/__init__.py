@@ -1,0 +1,1 @@
+"""Speech to text over WebSocket: one server, many live streams, one shared model."""

@@ -1,0 +1,106 @@
+"""Port to a speech recognition engine."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from usher.protocol.whisper import Task
+from usher.transcription.pcm import Pcm
+
+_UNSURE_LOGPROB = -1.0
+
+
+class EngineError(RuntimeError):
+    """The engine could not transcribe what it was given; other audio may still work."""
+
+
+class Quality(Enum):
+    """How much work a text is worth."""
+
+    DRAFT = auto()
+    """Shown for a second; greedy decoding is enough."""
+    FINAL = auto()
+    """Kept for ever: beam search, and a second try when the first looks wrong."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One piece of audio to transcribe.
+
+    Attributes:
+        audio: float32 mono 16 kHz, shape (samples,), at most 30 s.
+        language: Language spoken, or None to detect it.
+        task: Transcribe, or translate to English.
+        quality: How much work the text is worth.
+        prompt: Text that biases spelling and style.
+        hotwords: Words to prefer.
+        prefix: Tokens of an earlier result the text certainly begins with; saves decoding them again.
+    """
+
+    audio: Pcm
+    language: str | None
+    task: Task
+    quality: Quality
+    prompt: str | None = None
+    hotwords: str | None = None
+    prefix: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was heard.
+
+    Attributes:
+        text: The words, stripped; empty when there are none.
+        language: Language used for decoding: the one asked for, or the one detected.
+        language_prob: Probability of the detected language; 1.0 when it was given.
+        no_speech_prob: Probability that the audio holds no speech.
+        avg_logprob: Mean log probability of the tokens.
+        tokens: Tokens of `text`, to build a later job's `prefix` from.
+        doubtful: The text looks like a loop or a guess. Finals are tried again before they are given out doubtful.
+    """
+
+    text: str
+    language: str
+    language_prob: float = 1.0
+    no_speech_prob: float = 0.0
+    avg_logprob: float = 0.0
+    tokens: tuple[int, ...] = ()
+    doubtful: bool = False
+
+    def is_made_up(self, no_speech_threshold: float) -> bool:
+        """Says whether the audio holds no speech: the model finds none and was unsure of the words it gave."""
+        return self.no_speech_prob > no_speech_threshold and self.avg_logprob < _UNSURE_LOGPROB
+
+
+class Engine(Protocol):
+    """A speech recogniser. `transcribe` is called from several threads at once."""
+
+    @property
+    def backend(self) -> str:
+        """Name told to clients in SERVER_READY."""
+        ...
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """Language codes the engine knows. Filled by `load`."""
+        ...
+
+    def load(self) -> None:
+        """Loads and warms the model, so that the first real job is as fast as the others. Blocks; idempotent.
+
+        Raises:
+            EngineError: The model cannot be loaded.
+        """
+        ...
+
+    def transcribe(self, jobs: list[Job]) -> list[Result]:
+        """Transcribes a batch. Blocks.
+
+        Returns:
+            One result per job, in order.
+
+        Raises:
+            EngineError: One of the jobs failed; none has a result.
+        """
+        ...

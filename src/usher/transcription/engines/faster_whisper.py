@@ -1,0 +1,244 @@
+"""Whisper on CTranslate2, with an encoder window as short as the audio allows."""
+
+import collections
+import itertools
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import ctranslate2  # type: ignore[import-untyped]
+import numpy as np
+import structlog
+from faster_whisper import WhisperModel  # type: ignore[import-untyped]
+from faster_whisper.tokenizer import Tokenizer  # type: ignore[import-untyped]
+
+from usher.protocol.whisper import SAMPLE_RATE_HZ, Task
+from usher.transcription.engine import EngineError, Job, Quality, Result
+from usher.transcription.engines import decoding
+from usher.transcription.pcm import Pcm, seconds
+
+log = structlog.get_logger(__name__)
+
+_CONTEXT_TOKENS = 448
+_MAX_PROMPT_TOKENS = 200
+
+
+class _Generation(Protocol):
+    sequences_ids: list[list[int]]
+    scores: list[float]
+    no_speech_prob: float
+
+
+class _Network(Protocol):
+    is_multilingual: bool
+
+    def encode(self, features: object, *, to_cpu: bool) -> object: ...
+    def detect_language(self, features: object) -> list[list[tuple[str, float]]]: ...
+    def generate(self, features: object, prompts: list[list[int]], **options: object) -> list[_Generation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FasterWhisperConfig:
+    """What to load and how to run it.
+
+    Attributes:
+        model: Directory of a CTranslate2 Whisper model, or a name known to faster-whisper.
+        device: "cpu", "cuda" or "auto".
+        compute_type: CTranslate2 compute type.
+        workers: Calls of `transcribe` that run at the same time, one thread each.
+        beam_size: Beam width of final texts.
+    """
+
+    model: str
+    device: str = "cpu"
+    compute_type: str = "int8"
+    workers: int = 2
+    beam_size: int = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Task:
+    """A job with everything decoding needs to know of it."""
+
+    index: int
+    job: Job
+    features: Pcm
+    frames: int
+    beam: int
+
+    @property
+    def duration_s(self) -> float:
+        return seconds(len(self.job.audio))
+
+
+class FasterWhisperEngine:
+    """See `Engine`. One model, loaded once, shared by all threads.
+
+    Source: CTranslate2 halves `max_length` for the tokens Whisper generates, so twice the wanted number is passed.
+    """
+
+    def __init__(self, config: FasterWhisperConfig) -> None:
+        self._config = config
+        self._lock = threading.Lock()
+        self._model: Any = None
+        self._tokenizers: dict[tuple[str, Task], Any] = {}
+
+    @property
+    def backend(self) -> str:
+        """See `Engine.backend`. Stock clients keep completed segments only from a backend of this name."""
+        return "faster_whisper"
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """See `Engine.languages`."""
+        return frozenset(self._model.supported_languages) if self._model is not None else frozenset()
+
+    def load(self) -> None:
+        """See `Engine.load`."""
+        with self._lock:
+            if self._model is not None:
+                return
+            config = self._config
+            try:
+                self._model = WhisperModel(
+                    config.model,
+                    device=config.device,
+                    compute_type=config.compute_type,
+                    cpu_threads=1,
+                    num_workers=config.workers,
+                )
+            except (RuntimeError, ValueError, OSError) as error:
+                raise EngineError(f"the model {config.model!r} cannot be loaded: {error}") from error
+        log.info("model_loaded", model=config.model, device=config.device, compute_type=config.compute_type)
+        silence = np.zeros(2 * SAMPLE_RATE_HZ, np.float32)
+        for quality in Quality:
+            self.transcribe([Job(silence, "en", Task.TRANSCRIBE, quality)])
+
+    def transcribe(self, jobs: list[Job]) -> list[Result]:
+        """See `Engine.transcribe`. Jobs that fit together are decoded as one batch."""
+        if self._model is None:
+            raise EngineError("the model is not loaded")
+        try:
+            return self._transcribe(jobs)
+        except (RuntimeError, ValueError) as error:
+            raise EngineError(f"decoding failed: {error}") from error
+
+    def _transcribe(self, jobs: list[Job]) -> list[Result]:
+        tasks = [self._prepare(index, job) for index, job in enumerate(jobs)]
+        spoken = self._decode_all(tasks)
+        again = [
+            self._prepare(index, jobs[index], frames=decoding.FULL_WINDOW_FRAMES)
+            for index, one in spoken.items()
+            if one.doubtful and jobs[index].quality is Quality.FINAL
+        ]
+        better = self._decode_all(again)
+        return [_better(spoken[index], better.get(index)) for index in range(len(jobs))]
+
+    def _prepare(self, index: int, job: Job, *, frames: int | None = None) -> _Task:
+        beam = self._config.beam_size if job.quality is Quality.FINAL else 1
+        features: Pcm = self._model.feature_extractor(job.audio)
+        return _Task(index, job, features, frames or decoding.window_frames(seconds(len(job.audio))), beam)
+
+    def _decode_all(self, tasks: list[_Task]) -> dict[int, Result]:
+        """Decodes tasks of one window length and beam width together."""
+        groups: dict[tuple[int, int], list[_Task]] = collections.defaultdict(list)
+        for task in tasks:
+            groups[task.frames, task.beam].append(task)
+        return dict(itertools.chain.from_iterable(self._decode_group(group) for group in groups.values()))
+
+    def _decode_group(self, tasks: list[_Task]) -> list[tuple[int, Result]]:
+        network = cast("_Network", self._model.model)
+        stacked = np.stack([_fit(task.features, task.frames) for task in tasks])
+        encoded = network.encode(ctranslate2.StorageView.from_array(stacked), to_cpu=len(tasks) > 1)
+        languages = self._languages(network, encoded, tasks)
+        prompts = [self._prompt(task, language) for task, (language, _) in zip(tasks, languages, strict=True)]
+        spoken: dict[int, Result] = {}
+        for members in _same_length(prompts):
+            part = encoded if len(members) == len(tasks) else _rows(encoded, members)
+            texts = self._generate(network, part, [tasks[m] for m in members], [prompts[m] for m in members])
+            for member, generation in zip(members, texts, strict=True):
+                spoken[member] = self._read(tasks[member], languages[member], generation)
+        return [(task.index, spoken[member]) for member, task in enumerate(tasks)]
+
+    def _languages(self, network: _Network, encoded: object, tasks: list[_Task]) -> list[tuple[str, float]]:
+        if not network.is_multilingual:
+            return [("en", 1.0)] * len(tasks)
+        given = [task.job.language for task in tasks]
+        if None not in given:
+            return [(language or "en", 1.0) for language in given]
+        found = [ranking[0] for ranking in network.detect_language(encoded)]
+        return [
+            (language, 1.0) if language else (token.strip("<|>"), probability)
+            for language, (token, probability) in zip(given, found, strict=True)
+        ]
+
+    def _prompt(self, task: _Task, language: str) -> list[int]:
+        tokenizer = self._tokenizer(language, task.job.task)
+        context = " ".join(filter(None, (task.job.hotwords, task.job.prompt)))
+        before = [tokenizer.sot_prev, *tokenizer.encode(" " + context)[-_MAX_PROMPT_TOKENS:]] if context else []
+        after = [tokenizer.timestamp_begin, *task.job.prefix] if task.job.prefix else []
+        return [*before, *tokenizer.sot_sequence, *after]
+
+    def _generate(
+        self, network: _Network, encoded: object, tasks: list[_Task], prompts: list[list[int]]
+    ) -> list[_Generation]:
+        cap = max(decoding.token_cap(task.duration_s) for task in tasks)
+        return network.generate(
+            encoded,
+            prompts,
+            beam_size=tasks[0].beam,
+            max_length=min(2 * cap + len(prompts[0]), _CONTEXT_TOKENS),
+            return_scores=True,
+            return_no_speech_prob=True,
+        )
+
+    def _read(self, task: _Task, language: tuple[str, float], generation: _Generation) -> Result:
+        tokenizer = self._tokenizer(language[0], task.job.task)
+        vocabulary = decoding.Vocabulary(tokenizer.eot, tokenizer.timestamp_begin)
+        tokens = decoding.spoken_tokens(generation.sequences_ids[0], vocabulary, task.duration_s)
+        text = tokenizer.decode(list(tokens)).strip()
+        cap, count, score = decoding.token_cap(task.duration_s), len(generation.sequences_ids[0]), generation.scores[0]
+        return Result(
+            text=text,
+            language=language[0],
+            language_prob=language[1],
+            no_speech_prob=generation.no_speech_prob,
+            avg_logprob=score,
+            tokens=tokens,
+            doubtful=decoding.is_doubtful(text, tokens=count, cap=cap, avg_logprob=score),
+        )
+
+    def _tokenizer(self, language: str, task: Task) -> Any:  # noqa: ANN401 -- the library has no types
+        """Finds or makes the tokenizer; there are at most languages by tasks of them."""
+        key = (language, task)
+        if key not in self._tokenizers:
+            model = self._model
+            self._tokenizers[key] = Tokenizer(
+                model.hf_tokenizer, model.model.is_multilingual, task=task.value, language=language
+            )
+        return self._tokenizers[key]
+
+
+def _better(first: Result, second: Result | None) -> Result:
+    """Chooses between the short window and the full one: the one that is not doubtful, else the likelier."""
+    if second is None or (second.doubtful and second.avg_logprob < first.avg_logprob):
+        return first
+    return second
+
+
+def _fit(features: Pcm, frames: int) -> Pcm:
+    """Cuts or pads features with zeros, which is mid-level noise to the model, to a number of frames."""
+    kept = features[:, :frames]
+    return np.ascontiguousarray(np.pad(kept, ((0, 0), (0, frames - kept.shape[1]))), np.float32)
+
+
+def _same_length(prompts: list[list[int]]) -> list[list[int]]:
+    """Groups the positions of prompts of equal length: a batch needs its start token in one place."""
+    groups: dict[int, list[int]] = collections.defaultdict(list)
+    for position, prompt in enumerate(prompts):
+        groups[len(prompt)].append(position)
+    return list(groups.values())
+
+
+def _rows(encoded: object, rows: list[int]) -> object:
+    return ctranslate2.StorageView.from_array(np.ascontiguousarray(np.asarray(encoded)[rows]))

@@ -1,0 +1,176 @@
+"""The work of one stream: its finals, in order, and at most one draft of what is being said."""
+
+import asyncio
+import collections
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from usher.transcription.engine import Job, Quality, Result
+
+_FINAL_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """Audio of an utterance that wants a text.
+
+    Attributes:
+        utterance: Number of the utterance in its stream; grows.
+        stop: Position where the audio stops; with `utterance` and `quality` it names the work.
+        size: Length of the audio in samples.
+        quality: Quality of the text.
+        build: Makes the job. Called when a worker is free, so that it knows what was learnt meanwhile.
+        deliver: Takes the text, and whether it is the last word on the utterance; each finished utterance gets exactly
+            one of those. The text is None when the engine failed on it more than once. Must not block.
+    """
+
+    utterance: int
+    stop: int
+    size: int
+    quality: Quality
+    build: Callable[[], Job]
+    deliver: Callable[[Result | None, bool], None]
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """A request on its way."""
+
+    request: Request
+    submitted_at: float
+    final: bool = False
+    running: bool = False
+    done: bool = False
+    result: Result | None = None
+    tries: int = 0
+
+    def is_for(self, request: Request) -> bool:
+        """Says whether this work answers a request."""
+        mine = (self.request.utterance, self.request.stop, self.request.quality)
+        return mine == (request.utterance, request.stop, request.quality)
+
+
+class Lane:
+    """The work of one stream. Belongs to the event loop; nothing in it is safe to call from a thread.
+
+    The queue of finals is bounded by its reader, who waits in `room`. There is one place for a draft, where a newer
+    draft replaces an older one. Texts are delivered in the order of the utterances.
+    """
+
+    def __init__(self, *, wake: Callable[[], None], clock: Callable[[], float]) -> None:
+        """Opens a lane.
+
+        Args:
+            wake: Called when there is work.
+            clock: Monotonic clock, in seconds.
+        """
+        self._wake = wake
+        self._clock = clock
+        self._finals: collections.deque[Work] = collections.deque()
+        self._draft: Work | None = None
+        self._drafting: Work | None = None
+        self._drafted: Work | None = None
+        self._changed = asyncio.Event()
+        self._last_finished = -1
+        self._turn = 0
+        self._open = True
+
+    @property
+    def backlog(self) -> int:
+        """Samples of ended utterances that have no text yet."""
+        return sum(work.request.size for work in self._finals)
+
+    @property
+    def oldest_final_at(self) -> float | None:
+        """When the oldest final without a text was asked for, on the scheduler's clock."""
+        return self._finals[0].submitted_at if self._finals else None
+
+    @property
+    def waiting_finals(self) -> int:
+        """Number of ended utterances that have no text yet."""
+        return len(self._finals)
+
+    def draft(self, request: Request) -> None:
+        """Asks for a text of an utterance that is not over. A draft that waits is replaced: it is stale."""
+        self._draft = self._new(request)
+        self._wake()
+
+    def finish(self, request: Request) -> None:
+        """Asks for the final text of an utterance. A draft of the same audio and quality is used if there is one."""
+        known = (work for work in (self._drafted, self._drafting, self._draft) if work and work.is_for(request))
+        work = next(known, None) or self._new(request)
+        work.final = True
+        work.submitted_at = self._clock()
+        self._finals.append(work)
+        self._draft = self._drafted = None
+        self._settle()
+        self._wake()
+
+    async def room(self, limit: int) -> None:
+        """Waits until the backlog is below a limit in samples."""
+        while self._open and self.backlog >= limit:
+            await self._wait()
+
+    async def drained(self) -> None:
+        """Waits until every ended utterance has its text."""
+        while self._open and self._finals:
+            await self._wait()
+
+    def close(self) -> None:
+        """Forgets all work; nothing is delivered any more. Idempotent."""
+        self._open = False
+        self._finals.clear()
+        self._draft = self._drafted = None
+        self._changed.set()
+
+    def next_final(self) -> Work | None:
+        """Finds the final to run next; one at a time, so that texts come out in order."""
+        head = self._finals[0] if self._finals else None
+        return head if head and not head.running else None
+
+    def next_draft(self) -> Work | None:
+        """Finds the draft to run next: none while finals wait or another draft runs."""
+        return None if self._finals or self._drafting else self._draft
+
+    @property
+    def turn(self) -> int:
+        """When the lane was last served; smaller is longer ago."""
+        return self._turn
+
+    def start(self, work: Work, turn: int) -> None:
+        """Notes that a worker takes a piece of work."""
+        work.running = True
+        self._turn = turn
+        if not work.final:
+            self._drafting, self._draft = work, None
+
+    def complete(self, work: Work, result: Result | None) -> None:
+        """Notes the end of a try; None is a failure."""
+        work.running = False
+        work.tries += 1
+        work.done = result is not None or work.tries >= _FINAL_TRIES
+        work.result = result
+        if work is self._drafting:
+            self._drafting = None
+        if not self._open:
+            return
+        if work.final:
+            self._settle()
+        elif result is not None and not self._finals and work.request.utterance > self._last_finished:
+            self._drafted = work
+            work.request.deliver(result, False)
+
+    def _settle(self) -> None:
+        """Delivers the finals that are done, in order."""
+        while self._finals and self._finals[0].done:
+            work = self._finals.popleft()
+            self._last_finished = work.request.utterance
+            work.request.deliver(work.result, True)
+        self._changed.set()
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _new(self, request: Request) -> Work:
+        return Work(request, self._clock())

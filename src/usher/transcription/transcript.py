@@ -1,0 +1,71 @@
+"""What one stream has said so far, as far as its client does not know it."""
+
+import collections
+
+from usher.protocol.whisper import Segment, Segments
+from usher.transcription.pcm import seconds
+
+
+class Transcript:
+    """The segments of one stream.
+
+    Bounded: completed segments are kept until they have been sent, and then only as many as each message repeats.
+    """
+
+    def __init__(self, uid: str, *, repeat: int) -> None:
+        """Starts empty.
+
+        Args:
+            uid: Name of the stream.
+            repeat: How many completed segments each message repeats.
+        """
+        self._uid = uid
+        self._repeat = repeat
+        self._completed: collections.deque[Segment] = collections.deque()
+        self._open: Segment | None = None
+        self._unsent = 0
+        self._changed = False
+
+    def revise(self, *, utterance: int, start: int, end: int, text: str, language: str, completed: bool) -> None:
+        """Takes the newest text of an utterance. Utterances come in order; one that is completed does not come again.
+
+        Args:
+            utterance: Number of the utterance in its stream.
+            start: Position of its first speech, in samples.
+            end: Position of its last speech so far, in samples.
+            text: Its words. Nothing is said of an utterance that never had any.
+            language: Language it was decoded with.
+            completed: Whether this is final.
+        """
+        before = self._open if self._open and self._open.id == utterance else None
+        if not text and before is None:
+            return
+        self._open = None
+        segment = Segment(
+            start=f"{seconds(start):.3f}",
+            end=f"{seconds(end):.3f}",
+            text=f" {text}" if text else "",
+            completed=completed,
+            id=utterance,
+            revision=(before.revision or 0) + 1 if before else 1,
+            language=language,
+        )
+        self._changed = True
+        if completed:
+            self._completed.append(segment)
+            self._unsent += 1
+        else:
+            self._open = segment
+
+    def take(self) -> Segments | None:
+        """Hands out the next message, or None when the client knows everything."""
+        if not self._changed:
+            return None
+        count = max(self._repeat, self._unsent)
+        segments = list(self._completed)[-count:]
+        if self._open:
+            segments.append(self._open)
+        while len(self._completed) > self._repeat:
+            self._completed.popleft()
+        self._unsent, self._changed = 0, False
+        return Segments(uid=self._uid, segments=segments)

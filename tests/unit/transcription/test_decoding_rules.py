@@ -1,0 +1,54 @@
+"""The guards around short encoder windows."""
+
+import pytest
+
+from usher.transcription.engine import Result
+from usher.transcription.engines.decoding import Vocabulary, is_doubtful, spoken_tokens, token_cap, window_frames
+
+VOCABULARY = Vocabulary(end_of_text=1000, first_timestamp=2000)
+
+
+def at(time_s: float) -> int:
+    return 2000 + round(time_s / 0.02)
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "frames"), [(0.1, 200), (2.0, 350), (2.01, 400), (10.0, 1150), (28.4, 3000), (30.0, 3000)]
+)
+def test_the_window_is_the_audio_and_some_silence(duration_s: float, frames: int) -> None:
+    assert window_frames(duration_s) == frames
+
+
+def test_text_that_starts_after_the_audio_is_dropped() -> None:
+    tokens = [at(0.0), 5, 6, at(2.0), at(2.0), 7, at(3.4), 1000]
+    assert spoken_tokens(tokens, VOCABULARY, 2.1) == (5, 6)
+    assert spoken_tokens(tokens, VOCABULARY, 3.0) == (5, 6, 7)
+
+
+def test_text_without_timestamps_is_kept() -> None:
+    assert spoken_tokens([5, 6, 1000], VOCABULARY, 1.0) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "avg_logprob", "doubtful"),
+    [
+        ("the quick brown fox jumps over the lazy dog", 10, -0.3, False),
+        ("so so so so so so so so so so so so so so so so so", 17, -0.3, True),
+        ("the quick brown fox", 26, -0.3, True),
+        ("the quick brown fox", 5, -1.0, True),
+    ],
+)
+def test_loops_capped_and_guessed_texts_are_doubtful(
+    text: str, tokens: int, avg_logprob: float, doubtful: bool
+) -> None:
+    assert is_doubtful(text, tokens=tokens, cap=token_cap(2.0), avg_logprob=avg_logprob) is doubtful
+
+
+@pytest.mark.parametrize(
+    ("no_speech_prob", "avg_logprob", "made_up"), [(0.9, -1.5, True), (0.9, -0.3, False), (0.2, -1.5, False)]
+)
+def test_text_is_made_up_only_if_the_model_hears_nothing_and_guesses(
+    no_speech_prob: float, avg_logprob: float, made_up: bool
+) -> None:
+    result = Result("Thank you.", "en", no_speech_prob=no_speech_prob, avg_logprob=avg_logprob)
+    assert result.is_made_up(0.45) is made_up

@@ -1,0 +1,325 @@
+"""The server over real sockets, with the scripted engine and a detector that takes what is loud for speech."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from tests.support.speech_clips import Pcm
+from tests.support.transcription_client import OPTIONS, PATIENCE_S, open_client, open_ready_client
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from usher.protocol.whisper import Configured, Disconnect, LanguageDetected, Segments, ServerReady, Wait
+from usher.transcription.config import ServerConfig
+from usher.transcription.engine import EngineError, Job, Quality
+from usher.transcription.engines.scripted import ScriptedEngine
+from usher.transcription.server import Authenticate, Server, serve
+from usher.transcription.voice import LoudnessDetector
+
+CONFIG = ServerConfig(port=0)
+
+
+def tone(duration_s: float, level: float = 0.5) -> Pcm:
+    return np.full(round(duration_s * 16_000), level, np.float32)
+
+
+def gap(duration_s: float = 1.0) -> Pcm:
+    return tone(duration_s, 0.0)
+
+
+def loudness(job: Job) -> str:
+    """Says the level of the tone, so that a text shows which audio it came from."""
+    return f"level {np.max(job.audio):.1f}"
+
+
+@contextlib.asynccontextmanager
+async def running(
+    engine: ScriptedEngine | None = None, config: ServerConfig = CONFIG, authenticate: Authenticate | None = None
+) -> AsyncIterator[Server]:
+    engine = engine or ScriptedEngine(say=loudness)
+    async with serve(config, engine, detect=LoudnessDetector, authenticate=authenticate) as server:
+        yield server
+
+
+async def test_a_stream_from_options_to_close() -> None:
+    async with running() as server, open_ready_client(server.port) as client:
+        assert client.all(ServerReady)[0].backend == "scripted"
+        await client.say(np.concatenate([gap(), tone(2.0, 0.3), gap(), tone(1.0, 0.7), gap()]))
+        await client.end()
+        first, second = client.completed
+        assert (first.text, second.text) == (" level 0.3", " level 0.7")
+        times = [float(time) for segment in (first, second) for time in (segment.start, segment.end)]
+        assert times == pytest.approx([1.0, 3.0, 4.0, 5.0], abs=0.04)
+
+
+async def test_ids_are_stable_and_revisions_grow() -> None:
+    async with running() as server, open_ready_client(server.port) as client:
+        for level in (0.2, 0.4):
+            for _ in range(3):
+                async with client.more(Segments):
+                    await client.say(tone(1.0, level))
+            await client.say(gap())
+        await client.end()
+        for number, text in ((0, " level 0.2"), (1, " level 0.4")):
+            mine = [segment for segment in client.heard if segment.id == number]
+            revisions = [segment.revision or 0 for segment in mine]
+            assert {segment.text for segment in mine} == {text}
+            assert revisions == sorted(revisions)
+            assert revisions[-1] >= 2
+            assert [segment.completed for segment in mine] == sorted(segment.completed for segment in mine)
+        assert all(sum(not s.completed for s in message.segments) <= 1 for message in client.all(Segments))
+
+
+async def test_end_of_audio_flushes_speech_that_has_not_ended() -> None:
+    async with running() as server, open_ready_client(server.port) as client:
+        await client.say(tone(0.5, 0.9))
+        await client.end()
+        assert [segment.text for segment in client.completed] == [" level 0.9"]
+
+
+async def test_end_of_audio_waits_for_a_slow_engine() -> None:
+    async with running(ScriptedEngine(say=loudness, delay_s=0.1)) as server, open_ready_client(server.port) as client:
+        await client.say(np.concatenate([part for _ in range(8) for part in (tone(0.5), gap())]))
+        await client.end()
+        assert [segment.id for segment in client.completed] == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("first", "complaint"),
+    [
+        ("junk", "ERROR: message: Invalid JSON"),
+        (b"\x00" * 64, "ERROR: the first message must be text"),
+        (json.dumps({"uid": "u", "task": "transcribe", "model": "base"}), "ERROR: language: Field required"),
+        (json.dumps(OPTIONS | {"task": "sing"}), "ERROR: task: Input should be"),
+        (json.dumps(OPTIONS | {"language": "xx"}), "ERROR: language: 'xx' is not a language code"),
+    ],
+)
+async def test_bad_options_are_answered_before_the_close(first: str | bytes, complaint: str) -> None:
+    async with running() as server, open_client(server.port, first=first) as client:
+        assert await client.closed() == 1007
+        (problem,) = client.problems
+        assert problem.startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("junk", "complaint"),
+    [
+        (b"\x00\x00\x00", "ERROR: a frame of 3 bytes is not a whole number of float32 samples"),
+        ("junk", "ERROR: message: Invalid JSON"),
+        ('{"type": "configure", "task": "sing"}', "ERROR: task: Input should be"),
+        ('{"type": "configure", "language": "xx"}', "ERROR: language: 'xx' is not a language code"),
+    ],
+)
+async def test_bad_input_is_answered_after_what_was_heard_and_before_the_close(
+    junk: str | bytes, complaint: str
+) -> None:
+    async with running() as server, open_ready_client(server.port) as client:
+        await client.say(tone(1.0, 0.3))
+        await client.socket.send(junk)
+        assert await client.closed() == 1007
+        assert [segment.text for segment in client.completed] == [" level 0.3"]
+        assert client.problems[0].startswith(complaint)
+        assert client.messages[-1].uid == "test"
+
+
+async def test_a_client_that_sends_no_options_is_told_so() -> None:
+    config = ServerConfig(port=0, handshake_timeout_s=0.2)
+    async with running(config=config) as server, connect(f"ws://127.0.0.1:{server.port}") as silent:
+        answer = json.loads(await asyncio.wait_for(silent.recv(), PATIENCE_S))
+        assert (answer["status"], answer["message"]) == ("ERROR", "no options were sent in time")
+
+
+async def test_reconfigure_changes_the_speech_after_it_and_loses_none() -> None:
+    engine = ScriptedEngine(say=lambda job: f"{job.language} {job.task.value} {np.max(job.audio):.1f}")
+    async with running(engine) as server, open_ready_client(server.port) as client:
+        await client.say(tone(1.5, 0.3))
+        await client.configure(language="de", task="translate")
+        await client.say(tone(1.5, 0.6))
+        await client.configure(task="transcribe")
+        await client.say(np.concatenate([gap(), tone(1.0, 0.9)]))
+        await client.end()
+        assert [segment.text for segment in client.completed] == [
+            " en transcribe 0.3",
+            " de translate 0.6",
+            " de transcribe 0.9",
+        ]
+        assert [(answer.language, answer.task.value) for answer in client.all(Configured)] == [
+            ("de", "translate"),
+            ("de", "transcribe"),
+        ]
+        finals = {len(job.audio): job for job in engine.heard if job.quality is Quality.FINAL}
+        first, second = (segment for segment in client.completed[:2])
+        assert float(second.start) - float(first.end) <= 0.04
+        assert sum(finals) >= 4.0 * 16_000 - 3 * 512
+
+
+async def test_a_language_is_detected_once_and_told() -> None:
+    engine = ScriptedEngine(say=loudness, detects="fr")
+    async with running(engine) as server, open_ready_client(server.port, language=None) as client:
+        for _ in range(3):
+            async with client.more(Segments):
+                await client.say(np.concatenate([tone(1.0), gap()]))
+        await client.end()
+        (found,) = client.all(LanguageDetected)
+        assert (found.language, found.language_prob) == ("fr", 0.9)
+        asked = [job.language for job in engine.heard]
+        assert asked[0] is None
+        assert asked[-1] == "fr"
+        assert client.messages.index(found) < client.messages.index(client.all(Segments)[-1])
+
+
+async def test_a_given_language_is_used_and_not_told() -> None:
+    engine = ScriptedEngine(detects="fr")
+    async with running(engine) as server, open_ready_client(server.port, language="de", hotwords="Usher") as client:
+        await client.say(np.concatenate([tone(1.0), gap()]))
+        await client.end()
+        assert {(job.language, job.hotwords) for job in engine.heard} == {("de", "Usher")}
+        assert client.all(LanguageDetected) == []
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "dtype", "scale", "zero"), [("int16", "<i2", 32767, 0), ("uint8", "u1", 127, 128)]
+)
+async def test_other_sample_formats(audio_format: str, dtype: str, scale: int, zero: int) -> None:
+    async with running() as server, open_ready_client(server.port, audio_format=audio_format) as client:
+        pcm = np.concatenate([tone(1.0, 0.4), gap()])
+        await client.socket.send((pcm * scale + zero).astype(dtype).tobytes())
+        await client.end()
+        assert [segment.text for segment in client.completed] == [" level 0.4"]
+
+
+async def test_one_stream_too_many_is_told_to_wait() -> None:
+    config = ServerConfig(port=0, max_streams=1, retry_after_s=90.0)
+    async with running(config=config) as server:
+        async with open_ready_client(server.port) as first, open_client(server.port, uid="late") as second:
+            assert await second.closed() == 1000
+            assert second.messages == [Wait(uid="late", message=1.5)]
+            await first.end()
+        async with open_ready_client(server.port) as third:
+            await third.end()
+
+
+async def test_streams_do_not_mix() -> None:
+    async with running(ScriptedEngine(say=loudness, delay_s=0.01)) as server:
+
+        async def one(level: float) -> None:
+            async with open_ready_client(server.port, uid=f"u{level}") as client:
+                for _ in range(4):
+                    await client.say(np.concatenate([tone(0.6, level), gap()]))
+                await client.end()
+                assert [segment.text for segment in client.completed] == [f" level {level:.1f}"] * 4
+                assert {message.uid for message in client.messages} == {f"u{level}"}
+
+        await asyncio.gather(*(one(level) for level in (0.2, 0.4, 0.6, 0.8)))
+
+
+@pytest.mark.parametrize(("token", "path"), [(None, "/"), ("wrong", "/"), (None, "/?token=wrong"), (None, "/?token=")])
+async def test_without_a_valid_token_the_answer_is_401(token: str | None, path: str) -> None:
+    async with running(authenticate=lambda given: given == "right") as server:
+        with pytest.raises(InvalidStatus) as caught:
+            async with open_client(server.port, token=token, path=path):
+                pass
+        assert caught.value.response.status_code == 401
+
+
+@pytest.mark.parametrize(("token", "path"), [("right", "/"), (None, "/?token=right")])
+async def test_a_valid_token_is_taken_from_header_or_query(token: str | None, path: str) -> None:
+    async with (
+        running(authenticate=lambda given: given == "right") as server,
+        open_client(server.port, token=token, path=path) as client,
+    ):
+        await client.until(lambda: bool(client.all(ServerReady)))
+        await client.end()
+
+
+async def test_health_needs_no_token_and_counts_streams() -> None:
+    async with running(authenticate=lambda given: given == "right") as server:
+        async with open_ready_client(server.port, token="right"):  # noqa: S106
+            with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{server.port}/health", None, 10) as answer:
+                health = json.loads(answer.read())
+        assert (health["status"], health["streams"], health["max_streams"]) == ("ok", 1, 16)
+        assert (health["waiting_finals"], health["queue_lag_s"]) == (0, 0.0)
+
+
+async def test_shutdown_finalises_and_tells_open_streams() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        async with running(ScriptedEngine(say=loudness, delay_s=0.1)) as server:
+            client = await stack.enter_async_context(open_ready_client(server.port))
+            await client.say(tone(2.0, 0.3))
+            await client.until(lambda: bool(client.heard))
+        assert await client.closed() == 1001
+        assert [segment.text for segment in client.completed] == [" level 0.3"]
+        assert client.messages[-1] == Disconnect(uid="test")
+
+
+async def test_the_time_limit_finalises_and_disconnects() -> None:
+    config = ServerConfig(port=0, max_stream_s=0.5)
+    async with running(config=config) as server, open_ready_client(server.port) as client:
+        await client.say(tone(1.0, 0.3))
+        assert await client.closed() == 1000
+        assert [segment.text for segment in client.completed] == [" level 0.3"]
+        assert client.messages[-1] == Disconnect(uid="test")
+
+
+async def test_an_utterance_the_engine_fails_on_is_reported_and_the_stream_goes_on() -> None:
+    def say(job: Job) -> str:
+        if np.max(job.audio) == np.float32(0.3) and job.quality is Quality.FINAL:
+            raise EngineError("unlucky")
+        return loudness(job)
+
+    async with running(ScriptedEngine(say=say)) as server, open_ready_client(server.port) as client:
+        await client.say(np.concatenate([tone(0.5, 0.3), gap(), tone(0.5, 0.7), gap()]))
+        await client.end()
+        assert [segment.text for segment in client.completed] == [" level 0.7"]
+        (problem,) = client.problems
+        assert problem.startswith("WARNING: speech from 0.000 s to 0.5")
+
+
+async def test_an_engine_that_hangs_does_not_keep_the_stream_for_ever() -> None:
+    release = threading.Event()
+
+    def say(_job: Job) -> str:
+        release.wait(PATIENCE_S)
+        return "late"
+
+    config = ServerConfig(port=0, flush_timeout_s=0.3)
+    try:
+        async with running(ScriptedEngine(say=say), config) as server, open_ready_client(server.port) as client:
+            await client.say(np.concatenate([tone(0.5), gap()]))
+            await client.socket.send(b"END_OF_AUDIO")
+            assert await client.closed() == 1011
+            assert client.problems == ["ERROR: the last speech took too long to transcribe"]
+    finally:
+        release.set()
+
+
+async def test_a_full_backlog_holds_the_client_back_and_loses_nothing() -> None:
+    config = ServerConfig(port=0, max_backlog_s=1.0)
+    engine = ScriptedEngine(say=loudness, delay_s=0.02)
+    async with running(engine, config) as server, open_ready_client(server.port, send_last_n_segments=1) as client:
+        for _ in range(30):
+            await client.say(np.concatenate([tone(0.5), gap(0.7)]))
+            health = server.health()
+            assert isinstance(health["waiting_finals"], int)
+            assert health["waiting_finals"] <= 3
+        await client.end()
+        assert [segment.id for segment in client.completed] == list(range(30))
+
+
+async def test_a_client_that_vanishes_frees_its_place() -> None:
+    config = ServerConfig(port=0, max_streams=1)
+    async with running(config=config) as server:
+        async with open_ready_client(server.port) as client:
+            await client.say(tone(1.0))
+            client.socket.transport.abort()
+            await client.closed()
+        async with asyncio.timeout(PATIENCE_S):
+            while server.health()["streams"]:  # noqa: ASYNC110 -- the server has no event for this
+                await asyncio.sleep(0.01)
+        async with open_ready_client(server.port) as again:
+            await again.end()

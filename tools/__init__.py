@@ -1,0 +1,1 @@
+"""What keeps the house in order: checks (`tools.house`) and generators (`tools.generate`)."""
