@@ -1,0 +1,101 @@
+"""Commands: heard over Redis Pub/Sub, re-read from the manager where one may have been missed, executed once each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from usher.bot.manager import Manager
+from usher.protocol.commands import Command, CommandOutcome, command_channel, parse_command
+
+log = structlog.get_logger(__name__)
+
+_POLL_S = 1.0
+_RETRY_S = 1.0
+_MOST_COMMANDS = 100
+
+Execute = Callable[[Command], Awaitable[CommandOutcome]]
+
+
+class Control:
+    """Executes commands in the order of their numbers, each once, and acknowledges it.
+
+    Args:
+        redis: A client with the bot's own account.
+        manager: Where missed commands are read from and outcomes are told.
+        connection_id: Names the channel.
+        execute: Carries out one command.
+    """
+
+    def __init__(self, redis: Redis, manager: Manager, connection_id: str, execute: Execute) -> None:
+        self._redis = redis
+        self._manager = manager
+        self._channel = command_channel(connection_id)
+        self._execute = execute
+        self._commands: asyncio.Queue[Command] = asyncio.Queue(_MOST_COMMANDS)
+
+    async def run(self) -> None:
+        """Listen, re-read and execute until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._read_when_behind())
+            group.create_task(self._work())
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await pubsub.subscribe(self._channel)
+                    self._manager.behind.set()
+                    while True:
+                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=_POLL_S)
+                        if message is not None:
+                            self._take(message["data"])
+            except (RedisError, OSError) as error:
+                log.warning("commands_unreachable", error=type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+
+    def _take(self, data: bytes) -> None:
+        try:
+            self._queue(parse_command(data))
+        except ValidationError:
+            log.warning("command_not_understood")
+
+    def _queue(self, command: Command) -> None:
+        """Queue a command; one that finds no room is read again after a heartbeat."""
+        if self._commands.full():
+            log.warning("commands_overflow", seq=command.seq)
+        else:
+            self._commands.put_nowait(command)
+
+    async def _read_when_behind(self) -> None:
+        """Read what may have been missed: after each (re)connect, and when a heartbeat says so."""
+        while True:
+            await self._manager.behind.wait()
+            self._manager.behind.clear()
+            for command in await self._manager.pending_commands():
+                self._queue(command)
+
+    async def _work(self) -> None:
+        while True:
+            command = await self._commands.get()
+            if command.seq <= self._manager.executed_seq:
+                continue
+            if command.seq > self._manager.executed_seq + 1:
+                command = await self._with_missed(command)
+            outcome = await self._execute(command)
+            self._manager.executed_seq = command.seq
+            log.info("command_executed", action=command.action, seq=command.seq, outcome=outcome.outcome)
+            await self._manager.acknowledge(command.seq, outcome)
+
+    async def _with_missed(self, command: Command) -> Command:
+        """Return the oldest command that is pending before `command`, and queue the others: none overtakes another."""
+        pending = [c for c in await self._manager.pending_commands() if c.seq < command.seq]
+        if not pending:
+            return command
+        for later in (*pending[1:], command):
+            self._queue(later)
+        return pending[0]

@@ -1,0 +1,176 @@
+"""The bot's process: everything put together, and an orderly end in whatever way it comes."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+from playwright.async_api import Error as PlaywrightError
+from redis.asyncio import Redis
+
+from usher.bot.audio.ears import TrackEars
+from usher.bot.audio.listener import Speech
+from usher.bot.audio.receiver import open_receiver
+from usher.bot.browser import OpenBrowser, open_browser
+from usher.bot.control import Control
+from usher.bot.manager import Manager
+from usher.bot.platforms import MeetingPage, open_platform
+from usher.bot.platforms.port import JoinFailed, first_line
+from usher.bot.publisher import Publisher
+from usher.bot.visit import Ending, Visit, Watch
+from usher.domain.lifecycle import Reason
+from usher.protocol.bot import BotConfiguration
+from usher.protocol.commands import Command, CommandOutcome, Leave
+
+log = structlog.get_logger(__name__)
+
+_REDIS_S = 5.0
+_FLUSH_S = 10.0
+_REPORT_S = 30.0
+_HANGING_S = 90.0
+_STOPPED = Ending(0, Reason.STOPPED)
+
+
+async def run(configuration: BotConfiguration) -> int:
+    """Make the visit that `configuration` asks for and return the exit code.
+
+    SIGTERM and SIGINT are the wish to leave. Whatever happens, the manager is told and the browser is closed.
+    """
+    return await _Bot(configuration).run()
+
+
+class _Bot:
+    def __init__(self, configuration: BotConfiguration) -> None:
+        self._configuration = configuration
+        self._leave = asyncio.Event()
+        self._manager = Manager(configuration)
+        self._redis: Redis = Redis.from_url(
+            configuration.redis_url.get_secret_value(), socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S
+        )
+        token = configuration.token
+        self._publisher = Publisher(
+            self._redis, configuration.meeting_id, configuration.connection_id, token.get_secret_value()
+        )
+        speech = Speech(configuration.transcription_url, token, configuration.language, configuration.task)
+        self._ears = TrackEars(configuration.meeting_id, configuration.connection_id, speech, self._publisher.publish)
+        self._control = Control(self._redis, self._manager, configuration.connection_id, self._execute)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def run(self) -> int:
+        """Visit, then hand in what is left and say goodbye."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._leave.set)
+        for service in (self._manager.send_reports(), self._publisher.run(), self._control.run()):
+            self._begin(service)
+        ending = await self._visit()
+        _destroy_if_hanging(_HANGING_S)
+        log.info("visit_ended", reason=ending.reason, exit_code=ending.exit_code, detail=ending.detail)
+        await self._ears.finish()
+        await self._publisher.flush(_FLUSH_S)
+        if not self._manager.over.is_set():
+            self._manager.report_exit(ending.exit_code, ending.reason, ending.detail)
+            await self._manager.all_reported(_REPORT_S)
+        await self._end()
+        return ending.exit_code
+
+    async def _visit(self) -> Ending:
+        """Stay until the visit ends by itself, or somebody or something ends it."""
+        async with AsyncExitStack() as stack:
+            try:
+                receiver = await stack.enter_async_context(open_receiver(self._ears))
+                return await self._stay(await stack.enter_async_context(self._browser(receiver.script)))
+            except PlaywrightError as error:
+                return Ending(1, Reason.CRASHED, f"the browser: {first_line(error)}")
+            except (JoinFailed, OSError) as error:
+                return Ending(1, Reason.JOIN_FAILED, first_line(error))
+
+    def _browser(self, script: str) -> Any:  # noqa: ANN401 - the context manager's type has no public name
+        wanted = self._configuration
+        return open_browser(_existing(wanted.chromium), headless=wanted.headless, sandbox=wanted.sandbox, script=script)
+
+    async def _stay(self, browser: OpenBrowser) -> Ending:
+        configuration = self._configuration
+        page = open_platform(configuration.platform, browser.page)
+        visit = Visit(page, configuration.patience, self._watch())
+        url = configuration.meeting_url.get_secret_value()
+        visiting = asyncio.create_task(visit.run(url, configuration.bot_name))
+        beating = asyncio.create_task(self._manager.beat())
+        leaving = asyncio.create_task(self._leave.wait())
+        over = asyncio.create_task(self._manager.over.wait())
+        broken = asyncio.create_task(browser.broken.wait())
+        everything = {visiting, beating, leaving, over, broken}
+        try:
+            await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+            if visiting.done():
+                return visiting.result()
+            if broken.done():
+                return Ending(1, Reason.CRASHED, "the browser or its page died")
+            await self._leave_page(page, visiting)
+            return _STOPPED if leaving.done() or over.done() else Ending(1, Reason.CRASHED, "the manager was away")
+        finally:
+            for task in everything:
+                task.cancel()
+            await asyncio.wait(everything)
+            self._begin(self._manager.beat())
+
+    async def _leave_page(self, page: MeetingPage, visiting: "asyncio.Task[Ending]") -> None:
+        visiting.cancel()
+        await asyncio.wait({visiting})
+        try:
+            async with asyncio.timeout(self._configuration.patience.leave_s):
+                await page.leave()
+        except (PlaywrightError, TimeoutError) as error:
+            log.warning("not_left_through_the_page", error=type(error).__name__)
+
+    def _watch(self) -> Watch:
+        return Watch(
+            joining=lambda: self._manager.report("status", status="joining"),
+            waiting=lambda: self._manager.report("status", status="awaiting_admission"),
+            admitted=lambda: self._manager.report("started"),
+            voices=self._ears.name,
+        )
+
+    async def _execute(self, command: Command) -> CommandOutcome:
+        if isinstance(command, Leave):
+            self._leave.set()
+            return CommandOutcome(outcome="applied")
+        try:
+            await self._ears.configure(command.language, command.task)
+        except (TimeoutError, OSError) as error:
+            return CommandOutcome(outcome="refused", detail=f"the speech service: {type(error).__name__}")
+        return CommandOutcome(outcome="applied")
+
+    def _begin(self, service: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(service))
+
+    async def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks, timeout=1.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._manager.close()
+                await self._redis.aclose()
+
+
+def _existing(chromium: Path | None) -> Path | None:
+    if chromium is not None and not chromium.exists():
+        raise JoinFailed("browser", f"there is no browser at {chromium}; `usher doctor` says more")
+    return chromium
+
+
+def _destroy_if_hanging(after_s: float) -> None:
+    """End this process for certain: whoever holds up its orderly end does not hold up the end."""
+
+    def destroy() -> None:
+        log.error("shutdown_hangs", seconds=after_s)
+        os._exit(1)
+
+    timer = threading.Timer(after_s, destroy)
+    timer.daemon = True
+    timer.start()
