@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from usher.bot.manager import Manager
+from usher.bot.callbacks import Callbacks
 from usher.protocol.commands import Command, CommandOutcome, command_channel, parse_command
 
 log = structlog.get_logger(__name__)
@@ -25,14 +25,14 @@ class Control:
 
     Args:
         redis: A client with the bot's own account.
-        manager: Where missed commands are read from and outcomes are told.
+        callbacks: Where missed commands are read from and outcomes are told.
         connection_id: Names the channel.
         execute: Carries out one command.
     """
 
-    def __init__(self, redis: Redis, manager: Manager, connection_id: str, execute: Execute) -> None:
+    def __init__(self, redis: Redis, callbacks: Callbacks, connection_id: str, execute: Execute) -> None:
         self._redis = redis
-        self._manager = manager
+        self._callbacks = callbacks
         self._channel = command_channel(connection_id)
         self._execute = execute
         self._commands: asyncio.Queue[Command] = asyncio.Queue(_MOST_COMMANDS)
@@ -49,7 +49,7 @@ class Control:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(self._channel)
-                    self._manager.behind.set()
+                    self._callbacks.behind.set()
                     while True:
                         message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=_POLL_S)
                         if message is not None:
@@ -74,26 +74,26 @@ class Control:
     async def _read_when_behind(self) -> None:
         """Read what may have been missed: after each (re)connect, and when a heartbeat says so."""
         while True:
-            await self._manager.behind.wait()
-            self._manager.behind.clear()
-            for command in await self._manager.pending_commands():
+            await self._callbacks.behind.wait()
+            self._callbacks.behind.clear()
+            for command in await self._callbacks.pending_commands():
                 self._queue(command)
 
     async def _work(self) -> None:
         while True:
             command = await self._commands.get()
-            if command.seq <= self._manager.executed_seq:
+            if command.seq <= self._callbacks.executed_seq:
                 continue
-            if command.seq > self._manager.executed_seq + 1:
+            if command.seq > self._callbacks.executed_seq + 1:
                 command = await self._with_missed(command)
             outcome = await self._execute(command)
-            self._manager.executed_seq = command.seq
+            self._callbacks.executed_seq = command.seq
             log.info("command_executed", action=command.action, seq=command.seq, outcome=outcome.outcome)
-            await self._manager.acknowledge(command.seq, outcome)
+            await self._callbacks.acknowledge(command.seq, outcome)
 
     async def _with_missed(self, command: Command) -> Command:
         """Return the oldest command that is pending before `command`, and queue the others: none overtakes another."""
-        pending = [c for c in await self._manager.pending_commands() if c.seq < command.seq]
+        pending = [c for c in await self._callbacks.pending_commands() if c.seq < command.seq]
         if not pending:
             return command
         for later in (*pending[1:], command):

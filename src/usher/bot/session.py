@@ -18,7 +18,7 @@ from usher.bot.audio.listener import Speech
 from usher.bot.audio.receiver import open_receiver
 from usher.bot.browser import OpenBrowser, open_browser
 from usher.bot.control import Control
-from usher.bot.manager import Manager
+from usher.bot.callbacks import Callbacks
 from usher.bot.platforms import MeetingPage, open_platform
 from usher.bot.platforms.port import JoinFailed, first_line
 from usher.bot.publisher import Publisher
@@ -48,7 +48,7 @@ class _Bot:
     def __init__(self, configuration: BotConfiguration) -> None:
         self._configuration = configuration
         self._leave = asyncio.Event()
-        self._manager = Manager(configuration)
+        self._callbacks = Callbacks(configuration)
         self._redis: Redis = Redis.from_url(
             configuration.redis_url.get_secret_value(), socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S
         )
@@ -58,23 +58,23 @@ class _Bot:
         )
         speech = Speech(configuration.transcription_url, token, configuration.language, configuration.task)
         self._ears = TrackEars(configuration.meeting_id, configuration.connection_id, speech, self._publisher.publish)
-        self._control = Control(self._redis, self._manager, configuration.connection_id, self._execute)
+        self._control = Control(self._redis, self._callbacks, configuration.connection_id, self._execute)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> int:
         """Visit, then hand in what is left and say goodbye."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._leave.set)
-        for service in (self._manager.send_reports(), self._publisher.run(), self._control.run()):
+        for service in (self._callbacks.send_reports(), self._publisher.run(), self._control.run()):
             self._begin(service)
         ending = await self._visit()
         _destroy_if_hanging(_HANGING_S)
         log.info("visit_ended", reason=ending.reason, exit_code=ending.exit_code, detail=ending.detail)
         await self._ears.finish()
         await self._publisher.flush(_FLUSH_S)
-        if not self._manager.over.is_set():
-            self._manager.report_exit(ending.exit_code, ending.reason, ending.detail)
-            await self._manager.all_reported(_REPORT_S)
+        if not self._callbacks.over.is_set():
+            self._callbacks.report_exit(ending.exit_code, ending.reason, ending.detail)
+            await self._callbacks.all_reported(_REPORT_S)
         await self._end()
         return ending.exit_code
 
@@ -99,9 +99,9 @@ class _Bot:
         visit = Visit(page, configuration.patience, self._watch())
         url = configuration.meeting_url.get_secret_value()
         visiting = asyncio.create_task(visit.run(url, configuration.bot_name))
-        beating = asyncio.create_task(self._manager.beat())
+        beating = asyncio.create_task(self._callbacks.beat())
         leaving = asyncio.create_task(self._leave.wait())
-        over = asyncio.create_task(self._manager.over.wait())
+        over = asyncio.create_task(self._callbacks.over.wait())
         broken = asyncio.create_task(browser.broken.wait())
         everything = {visiting, beating, leaving, over, broken}
         try:
@@ -116,7 +116,7 @@ class _Bot:
             for task in everything:
                 task.cancel()
             await asyncio.wait(everything)
-            self._begin(self._manager.beat())
+            self._begin(self._callbacks.beat())
 
     async def _leave_page(self, page: MeetingPage, visiting: "asyncio.Task[Ending]") -> None:
         visiting.cancel()
@@ -129,9 +129,9 @@ class _Bot:
 
     def _watch(self) -> Watch:
         return Watch(
-            joining=lambda: self._manager.report("status", status="joining"),
-            waiting=lambda: self._manager.report("status", status="awaiting_admission"),
-            admitted=lambda: self._manager.report("started"),
+            joining=lambda: self._callbacks.report("status", status="joining"),
+            waiting=lambda: self._callbacks.report("status", status="awaiting_admission"),
+            admitted=lambda: self._callbacks.report("started"),
             voices=self._ears.name,
         )
 
@@ -154,7 +154,7 @@ class _Bot:
         await asyncio.wait(self._tasks, timeout=1.0)
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):
-                await self._manager.close()
+                await self._callbacks.close()
                 await self._redis.aclose()
 
 

@@ -20,7 +20,7 @@ _OVER = frozenset({401, 403, 404, 410})
 _MOST_REPORTS = 100
 
 
-class Manager:
+class Callbacks:
     """A client of the manager's callbacks for one attempt.
 
     Attributes:
