@@ -115,7 +115,9 @@ class Server:
 
 
 @asynccontextmanager
-async def server(name: str, *, environment: Mapping[str, str], log: Path, profile: Path | None) -> AsyncIterator[Server]:
+async def server(
+    name: str, *, environment: Mapping[str, str], log: Path, profile: Path | None
+) -> AsyncIterator[Server]:
     """Run one of the servers of `bench.serve` until left."""
     arguments: Sequence[str] = (name,) if profile is None else (name, "--profile", str(profile))
     async with worker("bench.serve", *arguments, environment=environment, log=log) as process:

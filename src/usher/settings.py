@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
     launcher: LauncherSettings = LauncherSettings()
-    bot: BotSettings = BotSettings()
+    bots: BotSettings = BotSettings()
     transcription: TranscriptionSettings = TranscriptionSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     log: LogSettings = LogSettings()

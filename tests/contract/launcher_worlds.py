@@ -73,7 +73,7 @@ class ProcessWorld(World):
         return [one for one in self.processes(name) if "launched_bot.py" in self._last_argument(one)]
 
     def shim(self, name: WorkloadName) -> Process:
-        (one,) = [one for one in self.processes(name) if Path((self._arguments(one) + [""] * 4)[3]).name == "shim.py"]
+        (one,) = [one for one in self.processes(name) if Path((self.arguments(one) + [""] * 4)[3]).name == "shim.py"]
         return one
 
     def running(self, name: WorkloadName) -> int:
@@ -82,14 +82,14 @@ class ProcessWorld(World):
     async def close(self) -> None:
         await self.launcher().stop_all(grace_s=0.0)
 
-    def _arguments(self, process: Process) -> list[str]:
+    def arguments(self, process: Process) -> list[str]:
         try:
             return Path(f"/proc/{process.pid}/cmdline").read_text().rstrip("\0").split("\0")
         except OSError:
             return []
 
     def _last_argument(self, process: Process) -> str:
-        arguments = self._arguments(process)
+        arguments = self.arguments(process)
         return arguments[-1] if len(arguments) == len(self.command) else ""
 
 

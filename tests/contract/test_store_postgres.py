@@ -19,7 +19,7 @@ from tests.contract.store_worlds import (
 )
 
 from usher.adapters.postgres import PostgresStore
-from usher.domain.errors import Conflict, LimitReached, Rejected, Unavailable
+from usher.domain.errors import Conflict, Invalid, LimitReached, Rejected, Unavailable
 from usher.domain.lifecycle import COUNTED, LIVE, TABLE, Event, Source
 from usher.ports import Created, Lane, Meeting, Page, Store, User, Void
 
@@ -191,6 +191,20 @@ async def eventually_found(store: Store, meeting: Meeting) -> Meeting | None:
                 return await store.find(meeting.meeting_id)
             except Unavailable:
                 await asyncio.sleep(0.05)
+
+
+async def test_a_value_that_cannot_be_stored_is_the_callers_to_change(world: PostgresWorld) -> None:
+    user = await new_user(world.store)
+    for call in (
+        world.store.find(2**70),
+        world.store.create_user("a\x00b", name=None, max_concurrent_bots=1),
+        world.store.create_user("a" * 300, name=None, max_concurrent_bots=1),
+        world.store.create(request(user, "\ud800")),
+    ):
+        with pytest.raises(Invalid) as caught:
+            await call
+        assert caught.value.code == "unstorable_value"
+        assert caught.value.__suppress_context__
 
 
 async def test_a_closed_store_is_unavailable(world: PostgresWorld) -> None:

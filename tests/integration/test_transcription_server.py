@@ -164,12 +164,3 @@ def test_a_batch_gives_the_texts_of_its_jobs_one_by_one(engine: FasterWhisperEng
     assert together[4].language == "en"
     assert 0.5 < together[4].language_prob < 1.0
     assert word_error_rate(SPOKEN["lv_0880.wav"], together[5].text) <= 0.3
-
-
-def test_an_agreed_prefix_is_kept_and_continued(engine: FasterWhisperEngine) -> None:
-    pcm = clip("lv_0870.wav")
-    first = engine.transcribe([Job(pcm[: 4 * 16_000], "en", Task.TRANSCRIBE, Quality.DRAFT)])[0]
-    prefix = first.tokens[:5]
-    second = engine.transcribe([Job(pcm, "en", Task.TRANSCRIBE, Quality.DRAFT, prefix=prefix)])[0]
-    assert second.tokens[:5] == prefix
-    assert word_error_rate(SPOKEN["lv_0870.wav"], second.text) <= 0.15

@@ -51,8 +51,14 @@ def test_terminal_is_absorbing() -> None:
 
 def test_terminal_answers_every_report_of_its_own_attempt_like_a_success() -> None:
     for meeting, event, by, attempt in QUESTIONS:
-        if meeting.status in TERMINAL and attempt <= ATTEMPT:
+        if meeting.status in TERMINAL and attempt <= ATTEMPT and event is not Event.CONFIGURATION_REQUESTED:
             assert isinstance(decide(meeting, event, by, attempt), Ignored)
+
+
+def test_a_wish_that_comes_too_late_is_refused() -> None:
+    for status in (*TERMINAL, State.STOPPING, State.ERROR):
+        decision = decide(Snapshot(status, ATTEMPT), Event.CONFIGURATION_REQUESTED, Source.USER, ATTEMPT)
+        assert isinstance(decision, Refused)
 
 
 def test_only_the_current_attempt_moves_a_meeting() -> None:

@@ -17,7 +17,7 @@ from usher.api.context import Context, get_context
 from usher.app.collector import transcript_frame
 from usher.app.transitions import status_frame
 from usher.domain.errors import NotAllowed, NotFound, Unavailable
-from usher.ports import Meeting, User
+from usher.ports import Json, Meeting, User
 from usher.protocol.live import REQUEST, MeetingName, Ping, Subscribe, dump
 from usher.telemetry import LIVE_VIEWERS
 
@@ -130,30 +130,42 @@ class _Viewer:
             return None
 
     async def _follow(self, meeting_id: int) -> None:
-        """Listen first, then tell the present state: nothing that happens in between is missed."""
-        async with self._context.feed.subscribe(meeting_id) as subscription:
-            await self._tell_present(meeting_id)
-            lost = 0
-            async for frame in subscription:
-                await self._out.put(dict(frame))
-                if subscription.lost > lost:
-                    lost = subscription.lost
-                    await self._tell_present(meeting_id)
+        """Listen first, then tell the present state: nothing that happens in between is missed.
 
-    async def _tell_present(self, meeting_id: int) -> None:
+        A gap (frames dropped here, or a version that never came) is healed by telling the present state again.
+        """
+        async with self._context.feed.subscribe(meeting_id) as subscription:
+            version, lost = await self._tell_present(meeting_id), 0
+            async for frame in subscription:
+                now = _version(frame)
+                if subscription.lost > lost or (now is not None and now > version + 1):
+                    lost = subscription.lost
+                    version = await self._tell_present(meeting_id)
+                elif now is None or now > version:
+                    version = now or version
+                    await self._out.put(dict(frame))
+
+    async def _tell_present(self, meeting_id: int) -> int:
+        """Tell the state and everything said so far; return the version that was told."""
         meeting = await self._context.store.find(meeting_id)
         if meeting is None:
-            return
+            return 0
         await self._out.put(dump(status_frame(meeting)))
         segments = await self._context.store.segments(meeting_id)
         if segments:
             await self._out.put(dump(transcript_frame(meeting_id, segments)))
+        return meeting.version
 
     async def _send(self) -> None:
         while True:
             frame = await self._out.get()
             async with asyncio.timeout(_SEND_TIMEOUT_S):
                 await self._socket.send_json(frame)
+
+
+def _version(frame: Json) -> int | None:
+    """Return the meeting's version that a status frame tells; None for other frames."""
+    return int(frame["payload"]["version"]) if frame.get("type") == "meeting.status" else None
 
 
 def _tag(meeting: Meeting) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from usher.app.dispatcher import Again, Done, Handler, Result, Settled
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.lifecycle import (
+    ENDING,
     HAS_WORKLOAD,
     LAUNCHING,
     TERMINAL,
@@ -16,7 +17,6 @@ from usher.domain.lifecycle import (
     Event,
     Reason,
     Source,
-    State,
     after_clean_up,
 )
 from usher.domain.policy import Policy
@@ -125,7 +125,7 @@ class WorkloadEffects:
         return _settled(await self._apply(effect, Event.LAUNCH_FAILED, reason=reason, detail=detail))
 
     async def _not_terminated(self, effect: ClaimedEffect, meeting: Meeting, left: Observation) -> Result:
-        if meeting.status is State.STOPPING and effect.tries + 1 >= _TERMINATE_TRIES:
+        if meeting.status in ENDING and effect.tries + 1 >= _TERMINATE_TRIES:
             return _settled(await self._apply(effect, Event.STOP_FAILED, detail=str(left)))
         return Again("it is not certain that the workload has ended")
 

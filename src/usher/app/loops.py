@@ -56,7 +56,7 @@ async def run_forever(name: str, one_pass: Callable[[], Awaitable[bool]], wait: 
     A pass that raises is logged and tried again after a back-off, so that no outage ends the loop.
     """
     failures = 0
-    while True:
+    while not _is_cancelled():
         try:
             more = await one_pass()
             failures = 0
@@ -70,3 +70,10 @@ async def run_forever(name: str, one_pass: Callable[[], Awaitable[bool]], wait: 
             await asyncio.sleep(_BACKOFF.delay_s(failures) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
         elif not more:
             await wait()
+    raise asyncio.CancelledError
+
+
+def _is_cancelled() -> bool:
+    """Say whether this task was cancelled: on Python 3.11 a library's `wait_for` may swallow the exception."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

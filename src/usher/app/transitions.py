@@ -9,8 +9,11 @@ import structlog
 
 from usher.domain.errors import InvariantBroken, NotFound
 from usher.domain.lifecycle import (
+    CHANGING,
     COUNTED,
-    TERMINAL,
+    ENDING,
+    FAILING,
+    TIMED_FROM_START,
     Applied,
     Decision,
     Effect,
@@ -143,15 +146,15 @@ class Transitions:
             reason=self._reason(meeting, row, report),
             detail=report.detail,
             deadline_s=deadline_s(self._policy, to_state),
-            deadline_from_start=to_state is State.ACTIVE,
-            stop_requested=meeting.stop_requested or row.event is Event.STOP_REQUESTED or to_state is State.STOPPING,
+            deadline_from_start=to_state in TIMED_FROM_START,
+            stop_requested=meeting.stop_requested or row.event is Event.STOP_REQUESTED or to_state in ENDING,
             next_connection_id=str(uuid.uuid4()) if retry else None,
             clear_reason=retry,
             failure_stage=_failure_stage(from_state, to_state),
             workload=_workload(meeting, row),
             desired_configuration=report.configuration,
             adopt_configuration=row.event is Event.CONFIGURATION_APPLIED,
-            drop_configuration=from_state is State.RECONFIGURING
+            drop_configuration=from_state in CHANGING
             and row.event not in {Event.CONFIGURATION_APPLIED, Event.CONFIGURATION_REQUESTED},
             command=_command(row),
             seat=_seat(from_state, to_state),
@@ -176,10 +179,11 @@ def status_frame(meeting: Meeting) -> StatusFrame:
 
 
 def deadline_s(policy: Policy, state: State) -> float | None:
-    """Return how long a meeting may stay in `state`, in seconds; None if for ever."""
-    if state in TERMINAL or state is State.SCHEDULED:
-        return None
-    seconds: float = getattr(policy.deadlines, f"{state.value}_s")
+    """Return how long a meeting may stay in `state`, in seconds.
+
+    None for terminal states, which last, and for `scheduled`, whose deadline is the join time.
+    """
+    seconds: float | None = getattr(policy.deadlines, f"{state.value}_s", None)
     return seconds
 
 
@@ -192,8 +196,7 @@ def owed(policy: Policy, row: Transition, attempt: int) -> tuple[Owed, ...]:
 
 
 def _failure_stage(from_state: State, to_state: State) -> State | None:
-    failed = to_state in (State.ERROR, State.FAILED)
-    return from_state if failed and from_state is not State.ERROR else None
+    return from_state if to_state in FAILING and from_state not in FAILING else None
 
 
 def _workload(meeting: Meeting, row: Transition) -> str | None:

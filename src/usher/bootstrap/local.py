@@ -83,14 +83,14 @@ async def open_local(settings: Settings, progress: Progress) -> AsyncIterator[Lo
 
 def _with_addresses(settings: Settings, home: Path, listener: socket.socket) -> Settings:
     port = int(listener.getsockname()[1])
-    chromium = find_chromium(settings.bot.chromium)
+    chromium = find_chromium(settings.bots.chromium)
     secret = settings.secret or SecretStr(keep_secret(home / "secret", secrets.token_urlsafe(32)))
     return settings.model_copy(
         update={
             "data_dir": home,
             "secret": secret,
             "api": settings.api.model_copy(update={"port": port}),
-            "bot": settings.bot.model_copy(update={"chromium": chromium.path}),
+            "bots": settings.bots.model_copy(update={"chromium": chromium.path}),
         }
     )
 
@@ -122,7 +122,7 @@ async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack) ->
         "USHER_TRANSCRIPTION__MODEL": str(model),
         "USHER_SECRET": settings.secret.get_secret_value() if settings.secret else "",
     }
-    command = (sys.executable, "-m", "usher.cli.main", "transcribe")
+    command = (sys.executable, "-m", "usher.cli.speech")
     child = await start_child(command, environment_with(**variables), home / "transcribe.log")
     stack.push_async_callback(child.stop)
     await _wait_for_health(f"http://127.0.0.1:{port}/health", child)

@@ -23,7 +23,7 @@ class Specifier:
         """Return the workload of the meeting's current attempt."""
         bot = BotIdentity(meeting.meeting_id, meeting.connection_id)
         settings, limits = self._settings, self._settings.lifecycle
-        sandbox = settings.bot.sandbox if settings.bot.sandbox is not None else not is_root()
+        sandbox = settings.bots.sandbox if settings.bots.sandbox is not None else not is_root()
         document = BotConfiguration(
             meeting_id=meeting.meeting_id,
             connection_id=meeting.connection_id,
@@ -35,11 +35,11 @@ class Specifier:
             language=meeting.desired_configuration.language,
             task="translate" if meeting.desired_configuration.task == "translate" else "transcribe",
             token=SecretStr(self._credentials.token(bot)),
-            manager_url=settings.bot.manager_url or public_url(settings),
+            manager_url=settings.bots.manager_url or public_url(settings),
             redis_url=SecretStr(self._redis_url(bot)),
             transcription_url=settings.transcription.url or "",
-            chromium=settings.bot.chromium,
-            headless=settings.bot.headless,
+            chromium=settings.bots.chromium,
+            headless=settings.bots.headless,
             sandbox=sandbox,
             patience=Patience(
                 join_s=limits.join_timeout_s * 0.8,

@@ -4,8 +4,8 @@ import asyncio
 import sys
 
 from pydantic import ValidationError
-from usher.bot.session import run
 
+from usher.bot.session import run
 from usher.protocol.bot import VARIABLE, BotConfiguration
 from usher.settings import bot_document
 from usher.telemetry import configure_logging

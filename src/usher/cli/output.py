@@ -15,7 +15,9 @@ from usher.domain.errors import LaunchRejected, Rejected, Unavailable
 from usher.protocol.live import LiveSegment
 from usher.protocol.rest import EventList, MeetingBody, TranscriptSegment
 
-console = Console(highlight=False, soft_wrap=True)
+_PIPE_WIDTH = 160
+
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -1,8 +1,12 @@
 """The speech service as a process of its own."""
 
+import asyncio
+import signal
+
 from usher.domain.errors import Unavailable
 from usher.protocol.credentials import BotCredentials
 from usher.settings import Settings
+from usher.telemetry import configure_logging
 from usher.transcription.config import ServerConfig
 from usher.transcription.engine import EngineError
 from usher.transcription.service import run
@@ -47,3 +51,23 @@ class Gate:
     def __call__(self, token: str | None) -> bool:
         """Say whether `token` was derived from this installation's secret."""
         return token is not None and self._credentials.verify(token) is not None
+
+
+def main() -> None:
+    """Be the speech service that `usher up` starts: nothing of the manager is loaded."""
+    settings = Settings()
+    configure_logging(settings.log.level, settings.log.format)
+    asyncio.run(_until_signal(settings))
+
+
+async def _until_signal(settings: Settings) -> None:
+    work = asyncio.ensure_future(serve_speech(settings))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    await asyncio.wait({work})
+    if not work.cancelled():
+        work.result()
+
+
+if __name__ == "__main__":
+    main()

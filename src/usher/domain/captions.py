@@ -55,7 +55,6 @@ REASON_CAPTION: Mapping[Reason, str] = {
     Reason.LAUNCH_FAILED: "The bot could not be launched.",
     Reason.LAUNCH_REJECTED: "The launcher refused this bot for good.",
     Reason.LAUNCH_TIMEOUT: "The launch, or the bot's first report, took too long.",
-    Reason.STOP_FAILED: "It could not be confirmed that the bot has ended.",
     Reason.CRASHED: "The bot ended with an error.",
     Reason.WORKLOAD_VANISHED: "The bot disappeared from the launcher.",
     Reason.LEASE_EXPIRED: "The bot stopped reporting.",

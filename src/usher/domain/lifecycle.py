@@ -87,7 +87,6 @@ class Reason(StrEnum):
     LAUNCH_FAILED = "launch_failed"
     LAUNCH_REJECTED = "launch_rejected"
     LAUNCH_TIMEOUT = "launch_timeout"
-    STOP_FAILED = "stop_failed"
     CRASHED = "crashed"
     WORKLOAD_VANISHED = "workload_vanished"
     LEASE_EXPIRED = "lease_expired"
@@ -231,6 +230,19 @@ LEASED = _states(row.from_state for row in TABLE if row.event is Event.LEASE_EXP
 LAUNCHING = _states(row.from_state for row in TABLE if row.event is Event.LAUNCH_FAILED and row.from_state)
 """States in which the launcher is still to be called, or is being called."""
 
+ENDING = _states((_S.STOPPING,))
+"""A stop is under way: whatever ends the workload ends the meeting."""
+
+CHANGING = _states((_S.RECONFIGURING,))
+"""The bot has been told of a configuration that is not in force yet."""
+
+FAILING = _states((_S.ERROR, _S.FAILED))
+"""An attempt, or the meeting, did not work."""
+
+TIMED_FROM_START = _states((_S.ACTIVE,))
+"""States whose deadline counts from the first admission, not from the entry into the state."""
+
+_WISHES = frozenset({_E.CONFIGURATION_REQUESTED})
 _PROGRESS = (_S.REQUESTED, *_WAITING, *_INSIDE, _S.STOPPING, _S.ERROR)
 _ARRIVES_AT = {
     _E.LAUNCH_BEGUN: _S.STARTING,
@@ -284,7 +296,7 @@ def decide(meeting: Snapshot, event: Event, by: Source, attempt: int) -> Decisio
     if attempt > meeting.attempt:
         return Refused("of an attempt that has not begun")
     if meeting.status in TERMINAL:
-        return Ignored("the meeting is over")
+        return Refused("the meeting is over") if event in _WISHES else Ignored("the meeting is over")
     row = _BY_KEY.get((meeting.status, event))
     if row is None:
         return _without_row(meeting.status, event)
@@ -297,7 +309,7 @@ def _without_row(status: State, event: Event) -> Decision:
     """Tell old news from contradiction for an event that the table does not know in `status`."""
     if event is Event.STOP_REQUESTED:
         return Ignored("it is stopping already")
-    if status in (State.STOPPING, State.ERROR):
+    if status in (State.STOPPING, State.ERROR) and event not in _WISHES:
         return Ignored("the attempt is being ended")
     arrives_at = _ARRIVES_AT.get(event)
     if arrives_at and status in _PROGRESS and _PROGRESS.index(status) >= _PROGRESS.index(arrives_at):

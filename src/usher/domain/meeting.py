@@ -39,8 +39,8 @@ class MeetingRef:
 
 _NATIVE_ID = {
     Platform.GOOGLE_MEET: re.compile(r"[a-z]{3}-[a-z]{4}-[a-z]{3}"),
-    Platform.TEAMS: re.compile(r"\d{10,15}"),
-    Platform.ZOOM: re.compile(r"\d{9,11}"),
+    Platform.TEAMS: re.compile(r"[0-9]{10,15}"),
+    Platform.ZOOM: re.compile(r"[0-9]{9,11}"),
     Platform.ROOM: re.compile(r"[a-z0-9][a-z0-9-]{2,62}"),
 }
 _PASSCODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -174,7 +174,9 @@ def _read_teams(parts: SplitResult) -> tuple[Platform, str, str | None]:
 
 
 def _read_zoom(parts: SplitResult) -> tuple[Platform, str, str | None]:
-    native_id = _segment_after(parts, "j", "w", "s") if "/wc/" not in parts.path else _segment_after(parts, "wc")
+    native_id = _segment_after(parts, "j", "w", "s", "wc")
+    if native_id == "join":
+        native_id = _segment_after(parts, "join")
     return Platform.ZOOM, native_id, _query(parts, "pwd")
 
 

@@ -4,12 +4,14 @@ The launcher is listed first and the rows are read second: a workload of a meeti
 simply not in it, and a workload in the listing whose meeting is not live was over before the rows were read.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
 
 WORKLOAD_PREFIX = "usher"
+_WORKLOAD = re.compile(WORKLOAD_PREFIX + r"-([1-9][0-9]{0,17})-([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,9 @@ class WorkloadName:
 
 
 def parse_workload_name(name: str) -> WorkloadName | None:
-    """Return what `name` names, or None if it is not the name of an Usher workload."""
-    prefix, _, rest = name.partition("-")
-    meeting_id, _, attempt = rest.partition("-")
-    if prefix != WORKLOAD_PREFIX or not (meeting_id.isdecimal() and attempt.isdecimal()):
-        return None
-    return WorkloadName(int(meeting_id), int(attempt))
+    """Return what `name` names, or None if it is not exactly the name of an Usher workload."""
+    found = _WORKLOAD.fullmatch(name)
+    return WorkloadName(int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,11 @@ class Subscription(Protocol):
     lost: int
 
     async def __aenter__(self) -> "Subscription":
-        """Return once frames published from now on will arrive."""
+        """Return once frames published from now on will arrive.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
         ...
 
     async def __aexit__(self, *exc: object) -> None:

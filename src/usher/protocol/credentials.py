@@ -6,9 +6,11 @@ attempt (the manager looks that up): with the attempt it dies.
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 
 _PREFIX = "ub1"
+_TOKEN = re.compile(_PREFIX + r"\.([1-9][0-9]{0,17})\.([A-Za-z0-9-]{1,64})\.([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,11 @@ class BotCredentials:
 
     def verify(self, token: str) -> BotIdentity | None:
         """Return whom `token` speaks for, or None if it was not derived from this secret. Constant time."""
-        prefix, _, rest = token.partition(".")
-        meeting_id, _, rest = rest.partition(".")
-        connection_id, _, mac = rest.partition(".")
-        if prefix != _PREFIX or not meeting_id.isdecimal() or len(meeting_id) > 18:
+        found = _TOKEN.fullmatch(token)
+        if found is None:
             return None
-        bot = BotIdentity(int(meeting_id), connection_id)
-        return bot if hmac.compare_digest(mac.encode(), self._mac(bot, "token").encode()) else None
+        bot = BotIdentity(int(found[1]), found[2])
+        return bot if hmac.compare_digest(found[3], self._mac(bot, "token")) else None
 
     def _mac(self, bot: BotIdentity, purpose: str) -> str:
         message = f"{purpose}:{bot.meeting_id}:{bot.connection_id}".encode()

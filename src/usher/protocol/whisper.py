@@ -20,6 +20,9 @@ _Model = TypeVar("_Model", bound=BaseModel)
 END_OF_AUDIO = b"END_OF_AUDIO"
 """Binary message that ends a stream."""
 
+EXTENSIONS_HEADER = "X-Usher-Extensions"
+"""Header of the WebSocket handshake's answer by which a server says that it knows Usher's additions."""
+
 SAMPLE_RATE_HZ = 16_000
 """Sample rate of every stream; the protocol has no field for it."""
 

@@ -34,7 +34,6 @@ class Job:
         quality: How much work the text is worth.
         prompt: Text that biases spelling and style.
         hotwords: Words to prefer.
-        prefix: Tokens of an earlier result the text certainly begins with; saves decoding them again.
     """
 
     audio: Pcm
@@ -43,7 +42,6 @@ class Job:
     quality: Quality
     prompt: str | None = None
     hotwords: str | None = None
-    prefix: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,6 @@ class Result:
         language_prob: Probability of the detected language; 1.0 when it was given.
         no_speech_prob: Probability that the audio holds no speech.
         avg_logprob: Mean log probability of the tokens.
-        tokens: Tokens of `text`, to build a later job's `prefix` from.
         doubtful: The text looks like a loop or a guess. Finals are tried again before they are given out doubtful.
     """
 
@@ -65,7 +62,6 @@ class Result:
     language_prob: float = 1.0
     no_speech_prob: float = 0.0
     avg_logprob: float = 0.0
-    tokens: tuple[int, ...] = ()
     doubtful: bool = False
 
     def is_made_up(self, no_speech_threshold: float) -> bool:

@@ -2,21 +2,29 @@
 
 All state belongs to the event loop; only the engine runs in threads. Finals go before drafts, and among streams the one
 served longest ago goes first.
+
+Work of one quality is done in batches: on short windows most of the time goes into reading the decoder's weights,
+which a batch reads once. Finals are never held back for company, and idle workers share them. Drafts wait a moment for
+others when several streams are open.
 """
 
 import asyncio
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from usher.transcription.engine import Engine, EngineError, Result
+from usher.transcription.engine import Engine, EngineError, Quality, Result
 from usher.transcription.lane import Lane, Work
 
 log = structlog.get_logger(__name__)
+
+_CROWD = 3
+"""Open streams from which a draft is likely to find company."""
 
 _Batch = list[tuple[Lane, Work]]
 
@@ -24,10 +32,12 @@ _Batch = list[tuple[Lane, Work]]
 class Scheduler:
     """The workers and the lanes they serve. Make it with `open_scheduler`."""
 
-    def __init__(self, engine: Engine, *, batch_size: int, clock: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, *, batch_size: int, draft_wait_s: float, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._engine = engine
         self._batch_size = batch_size
+        self._draft_wait_s = draft_wait_s
+        self._idle = 0
         self._lanes: set[Lane] = set()
         self._wake = asyncio.Event()
         self._turns = itertools.count(1)
@@ -60,20 +70,46 @@ class Scheduler:
 
     async def work(self, pool: ThreadPoolExecutor) -> None:
         """Serves lanes until cancelled. Run once per worker."""
+        self._idle += 1
         while True:
             while not (batch := self._pick()):
                 self._wake.clear()
-                await self._wake.wait()
+                await self._sleep()
+            self._idle -= 1
             await self._run(batch, pool)
+            self._idle += 1
+
+    async def _sleep(self) -> None:
+        """Waits for work, or until the drafts there are have waited long enough for company."""
+        drafts = self._drafts()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s(drafts) if drafts else None):
+                await self._wake.wait()
 
     def _pick(self) -> _Batch:
-        lanes = sorted(self._lanes, key=lambda lane: lane.turn)
-        finals = [(lane, work) for lane in lanes if (work := lane.next_final())]
-        drafts = [(lane, work) for lane in lanes if (work := lane.next_draft())]
-        batch = (finals + drafts)[: self._batch_size]
+        drafts = self._drafts()
+        urgent = [(lane, work) for lane in self._by_turn() if (work := lane.next_final())]
+        urgent += [(lane, work) for lane, work in drafts if work.request.quality is Quality.FINAL]
+        if urgent:
+            batch = urgent[: min(self._batch_size, math.ceil(len(urgent) / max(1, self._idle)))]
+        elif len(drafts) >= self._batch_size or (drafts and self._patience_s(drafts) <= 0):
+            batch = drafts[: self._batch_size]
+        else:
+            return []
         for lane, work in batch:
             lane.start(work, next(self._turns))
         return batch
+
+    def _by_turn(self) -> list[Lane]:
+        return sorted(self._lanes, key=lambda lane: lane.turn)
+
+    def _drafts(self) -> _Batch:
+        return [(lane, work) for lane in self._by_turn() if (work := lane.next_draft())]
+
+    def _patience_s(self, drafts: _Batch) -> float:
+        """How much longer the oldest of some drafts waits for company."""
+        wait_s = self._draft_wait_s if len(self._lanes) >= _CROWD else 0.0
+        return wait_s - (self.clock() - min(work.submitted_at for _, work in drafts))
 
     async def _run(self, batch: _Batch, pool: ThreadPoolExecutor) -> None:
         jobs = [work.request.build() for _, work in batch]
@@ -94,7 +130,12 @@ class Scheduler:
 
 @contextlib.asynccontextmanager
 async def open_scheduler(
-    engine: Engine, *, workers: int, batch_size: int = 1, clock: Callable[[], float] = time.monotonic
+    engine: Engine,
+    *,
+    workers: int,
+    batch_size: int = 1,
+    draft_wait_s: float = 0.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Scheduler]:
     """Runs a scheduler with its workers.
 
@@ -102,12 +143,13 @@ async def open_scheduler(
         engine: A loaded engine.
         workers: Engine calls at the same time, one thread each.
         batch_size: Most jobs per engine call.
+        draft_wait_s: How long a draft waits for others to share an engine call with.
         clock: Monotonic clock, in seconds.
 
     Raises:
         ExceptionGroup: A worker broke on something that is no EngineError: a bug.
     """
-    scheduler = Scheduler(engine, batch_size=batch_size, clock=clock)
+    scheduler = Scheduler(engine, batch_size=batch_size, draft_wait_s=draft_wait_s, clock=clock)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="transcribe")
     try:
         async with asyncio.TaskGroup() as group:

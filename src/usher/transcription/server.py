@@ -16,7 +16,14 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from usher.protocol.whisper import ClientOptions, ProtocolViolation, Wait, find_uid, parse_options
+from usher.protocol.whisper import (
+    EXTENSIONS_HEADER,
+    ClientOptions,
+    ProtocolViolation,
+    Wait,
+    find_uid,
+    parse_options,
+)
 from usher.transcription.config import ServerConfig
 from usher.transcription.endpoint import Endpointer
 from usher.transcription.engine import Engine
@@ -151,6 +158,10 @@ class Server:
             await session.run(self._engine.backend)
 
 
+def _tell_extensions(_socket: ServerConnection, _request: Request, response: Response) -> None:
+    response.headers[EXTENSIONS_HEADER] = "configure"
+
+
 def find_token(headers: Headers, query: str) -> str | None:
     """Finds the bearer token of a request: in `Authorization`, else in `?token=`, where stock clients put it."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
@@ -186,13 +197,16 @@ async def serve(
     await asyncio.to_thread(engine.load)
     if detect is None:
         detect = await asyncio.to_thread(_load_silero)
-    async with open_scheduler(engine, workers=config.workers, batch_size=config.batch_size) as scheduler:
+    async with open_scheduler(
+        engine, workers=config.workers, batch_size=config.batch_size, draft_wait_s=config.draft_wait_s
+    ) as scheduler:
         server = Server(config, engine, scheduler, detect=detect, authenticate=authenticate)
         sockets = await serve_sockets(
             server.handle,
             config.host,
             config.port,
             process_request=server.admit,
+            process_response=_tell_extensions,
             compression=None,
             max_size=config.max_frame_bytes,
             open_timeout=config.handshake_timeout_s,

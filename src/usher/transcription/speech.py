@@ -1,7 +1,6 @@
 """From the samples of one stream to its transcript: utterances, decoding settings, partial texts."""
 
 import functools
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,6 @@ from usher.transcription.transcript import Transcript
 log = structlog.get_logger(__name__)
 
 _SURE_OF_LANGUAGE = 0.5
-_UNSTABLE_TOKENS = 2
 
 Notice = LanguageDetected | Problem
 
@@ -33,21 +31,6 @@ class Settings:
 
     language: str | None
     task: Task
-
-
-@dataclass(frozen=True, slots=True)
-class _Drafts:
-    """The latest draft of an utterance, and what it and the one before agree on: that is not decoded again."""
-
-    utterance: int = -1
-    latest: tuple[int, ...] = ()
-    agreed: tuple[int, ...] = ()
-
-    def add(self, utterance: int, tokens: tuple[int, ...]) -> "_Drafts":
-        before = self.latest if utterance == self.utterance else ()
-        pairs = zip(before, tokens, strict=False)
-        same = [token for token, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
-        return _Drafts(utterance, tokens, tuple(same[:-_UNSTABLE_TOKENS]))
 
 
 class SpeechStream:
@@ -77,7 +60,6 @@ class SpeechStream:
         self._lane = lane
         self._changed = changed
         self._settings = Settings(options.language, options.task)
-        self._drafts = _Drafts()
         self._notices: list[Notice] = []
 
     def hear(self, pcm: Pcm) -> None:
@@ -120,7 +102,6 @@ class SpeechStream:
         )
 
     def _job(self, clip: Clip, settings: Settings, quality: Quality) -> Job:
-        known = quality is Quality.DRAFT and self._drafts.utterance == clip.utterance
         return Job(
             audio=clip.audio,
             language=settings.language,
@@ -128,14 +109,12 @@ class SpeechStream:
             quality=quality,
             prompt=self._options.initial_prompt,
             hotwords=self._options.hotwords,
-            prefix=self._drafts.agreed if known else (),
         )
 
     def _tell(self, clip: Clip, settings: Settings, result: Result | None, final: bool) -> None:
         if result is None:
             self._report_failure(clip, settings)
         elif final or not result.doubtful:
-            self._drafts = self._drafts.add(clip.utterance, result.tokens)
             self._revise(clip, result, final=final)
             if final:
                 self._learn_language(settings, result)

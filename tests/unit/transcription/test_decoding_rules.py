@@ -3,7 +3,14 @@
 import pytest
 
 from usher.transcription.engine import Result
-from usher.transcription.engines.decoding import Vocabulary, is_doubtful, spoken_tokens, token_cap, window_frames
+from usher.transcription.engines.decoding import (
+    Vocabulary,
+    group_by_window,
+    is_doubtful,
+    spoken_tokens,
+    token_cap,
+    window_frames,
+)
 
 VOCABULARY = Vocabulary(end_of_text=1000, first_timestamp=2000)
 
@@ -52,3 +59,14 @@ def test_text_is_made_up_only_if_the_model_hears_nothing_and_guesses(
 ) -> None:
     result = Result("Thank you.", "en", no_speech_prob=no_speech_prob, avg_logprob=avg_logprob)
     assert result.is_made_up(0.45) is made_up
+
+
+def test_only_equal_beams_and_like_windows_share_a_batch() -> None:
+    items = [(1, 350), (5, 350), (1, 500), (1, 550), (1, 600), (5, 3000)]
+    assert group_by_window(items, lambda item: item) == [
+        [(1, 350), (1, 500), (1, 550)],
+        [(1, 600)],
+        [(5, 350)],
+        [(5, 3000)],
+    ]
+    assert group_by_window([], lambda item: item) == []

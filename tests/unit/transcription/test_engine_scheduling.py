@@ -24,8 +24,10 @@ class GatedEngine(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__(say=lambda job: job.prompt or "")
         self.tickets = threading.Semaphore(0)
+        self.batches: list[list[str]] = []
 
     def transcribe(self, jobs: list[Job]) -> list[Result]:
+        self.batches.append([job.prompt or "" for job in jobs])
         results = super().transcribe(jobs)
         if not self.tickets.acquire(timeout=PATIENCE_S):
             raise EngineError("no ticket")
@@ -73,9 +75,14 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def with_streams(
-    engine: ScriptedEngine, body: Callable[[list[Stream]], Awaitable[None]], *, workers: int = 1, batch_size: int = 1
+    engine: ScriptedEngine,
+    body: Callable[[list[Stream]], Awaitable[None]],
+    *,
+    workers: int = 1,
+    batch_size: int = 1,
+    draft_wait_s: float = 0.0,
 ) -> None:
-    async with open_scheduler(engine, workers=workers, batch_size=batch_size) as scheduler:
+    async with open_scheduler(engine, workers=workers, batch_size=batch_size, draft_wait_s=draft_wait_s) as scheduler:
         with scheduler.lane() as one, scheduler.lane() as two, scheduler.lane() as three:
             await body([Stream(one, "a"), Stream(two, "b"), Stream(three, "c")])
 
@@ -185,6 +192,67 @@ async def test_a_stream_with_many_finals_does_not_starve_the_others() -> None:
         assert flood.finals == list(range(10))
 
     await with_streams(engine, body)
+
+
+async def test_a_batch_holds_work_of_one_quality() -> None:
+    engine = GatedEngine()
+
+    async def body(streams: list[Stream]) -> None:
+        first, second, third = streams
+        first.finish(0, 10)
+        await until(lambda: len(engine.heard) == 1)
+        first.draft(1, 10)
+        second.draft(0, 10, Quality.FINAL)
+        third.finish(0, 10)
+        engine.tickets.release(9)
+        await until(lambda: len(first.told) == 2)
+        assert engine.batches == [["a0f10"], ["c0f10", "b0f10"], ["a1d10"]]
+
+    await with_streams(engine, body, batch_size=3)
+
+
+async def test_idle_workers_share_finals() -> None:
+    engine = GatedEngine()
+
+    async def body(streams: list[Stream]) -> None:
+        await asyncio.sleep(0)
+        for stream in streams[:2]:
+            stream.finish(0, 10)
+        await until(lambda: len(engine.heard) == 2)
+        assert sorted(engine.batches) == [["a0f10"], ["b0f10"]]
+        engine.tickets.release(9)
+        await asyncio.gather(*(stream.lane.drained() for stream in streams))
+
+    await with_streams(engine, body, workers=2, batch_size=4)
+
+
+async def test_drafts_wait_for_company_but_not_for_ever() -> None:
+    engine = GatedEngine()
+    engine.tickets.release(9)
+
+    async def body(streams: list[Stream]) -> None:
+        first, second, third = streams
+        first.draft(0, 10)
+        await asyncio.sleep(0)
+        second.draft(0, 10)
+        await until(lambda: bool(first.told and second.told))
+        assert sorted(map(sorted, engine.batches)) == [["a0d10", "b0d10"]]
+        third.draft(0, 10)
+        await until(lambda: bool(third.told))
+
+    await with_streams(engine, body, workers=2, batch_size=4, draft_wait_s=0.2)
+
+
+async def test_finals_do_not_wait_for_company() -> None:
+    engine = GatedEngine()
+    engine.tickets.release(9)
+
+    async def body(streams: list[Stream]) -> None:
+        streams[0].finish(0, 10)
+        streams[1].draft(0, 10, Quality.FINAL)
+        await until(lambda: bool(streams[0].told and streams[1].told))
+
+    await with_streams(engine, body, batch_size=4, draft_wait_s=10 * PATIENCE_S)
 
 
 async def test_texts_of_a_stream_come_in_order_with_many_workers() -> None:

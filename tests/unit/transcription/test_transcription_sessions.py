@@ -239,7 +239,7 @@ async def test_a_valid_token_is_taken_from_header_or_query(token: str | None, pa
 
 async def test_health_needs_no_token_and_counts_streams() -> None:
     async with running(authenticate=lambda given: given == "right") as server:
-        async with open_ready_client(server.port, token="right"):  # noqa: S106
+        async with open_ready_client(server.port, token="right"):
             with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{server.port}/health", None, 10) as answer:
                 health = json.loads(answer.read())
         assert (health["status"], health["streams"], health["max_streams"]) == ("ok", 1, 16)

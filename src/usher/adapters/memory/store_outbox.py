@@ -13,8 +13,11 @@ class MemoryOutbox(Part):
     async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
         """Claim due effects, at most one of a meeting at a time."""
         tables, now = self._tables, self._tables.now()
-        rows = [row for row in tables.outbox.values() if row.lane is lane and not row.buried]
-        ready = [row for row in rows if row.due(now) and not row.claimed(now) and not _held_up(row, rows, now)]
+        of_meeting: dict[int, list[OwedRow]] = {}
+        for row in tables.outbox.values():
+            if row.lane is lane and not row.buried:
+                of_meeting.setdefault(row.meeting_id, []).append(row)
+        ready = [row for rows in of_meeting.values() for row in rows if _next(row, rows, now)]
         claimed = []
         for row in sorted(ready, key=lambda row: (row.due_at, row.effect_id))[:limit]:
             row.token = f"claim-{next(tables.ids)}"
@@ -48,10 +51,7 @@ class MemoryOutbox(Part):
         return True
 
 
-def _held_up(row: OwedRow, rows: Sequence[OwedRow], now: datetime) -> bool:
-    """Say whether another effect of the same meeting is being run, or comes first."""
-    return any(
-        other.claimed(now) or (other.effect_id < row.effect_id and other.due(now))
-        for other in rows
-        if other.meeting_id == row.meeting_id and other is not row
-    )
+def _next(row: OwedRow, rows: Sequence[OwedRow], now: datetime) -> bool:
+    """Say whether it is an effect's turn: none of its meeting is being run, and no earlier one is due."""
+    others = (other for other in rows if other.effect_id < row.effect_id)
+    return row.due(now) and not any(each.claimed(now) for each in rows) and not any(each.due(now) for each in others)

@@ -4,13 +4,13 @@ from functools import lru_cache
 
 import asyncpg
 
-from usher.adapters.postgres.pool import Database, Row
+from usher.adapters.postgres.pool import Connection, Database
 from usher.adapters.postgres.rows import LIVE_STATES, MEETING_COLUMNS, NO_STATE, meeting_from, sql
 from usher.domain.errors import Conflict, LimitReached, NotFound, Unavailable
 from usher.domain.lifecycle import COUNTED, Effect, Source
 from usher.ports import LANES, Created, NewMeeting
 
-_ROUNDS = 5
+_LOCK = "SELECT FROM users u WHERE u.id = $1 FOR NO KEY UPDATE"
 _RACES = {"meetings_live_key", "idempotency_keys_pkey"}
 
 # The seat is taken before the meeting is inserted. A change that releases one locks in the same order, so a create
@@ -70,46 +70,56 @@ _FIND = sql("SELECT <columns> FROM meetings m WHERE m.id = $1", columns=MEETING_
 
 async def write_meeting(database: Database, new: NewMeeting) -> Created:
     """See `usher.ports.Meetings.create`."""
-    for _ in range(_ROUNDS):
-        row = await _write(database, new)
-        if row is not None:
-            return Created(meeting_from(row), replayed=False)
-        replayed = await _explain(database, new)
-        if replayed is not None:
-            return replayed
-    raise Unavailable("The meeting's place and the user's limit are changing too fast.")
+    for attempt in (_attempt, _attempt_locked, _attempt_locked, _attempt_locked):
+        async with database.connection() as connection:
+            try:
+                created = await attempt(connection, new)
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name not in _RACES:
+                    raise
+                created = None  # another create committed while this one was under way
+        if created is not None:
+            return created
+    raise Unavailable("The meeting's place is changing too fast.")
 
 
-async def _write(database: Database, new: NewMeeting) -> Row | None:
+async def _attempt(connection: Connection, new: NewMeeting) -> Created | None:
+    """Write the meeting, or say why not; None if what stood in the way is gone when it is looked for."""
+    return await _write(connection, new) or await _explain(connection, new)
+
+
+async def _attempt_locked(connection: Connection, new: NewMeeting) -> Created | None:
+    """Do the same with the user's row held: no meeting that uses a seat of theirs begins or ends meanwhile."""
+    async with connection.transaction():
+        await connection.execute(_LOCK, new.user_id)
+        return await _attempt(connection, new)
+
+
+async def _write(connection: Connection, new: NewMeeting) -> Created | None:
     statement = _statement(
         new.transition.to_state in COUNTED, new.idempotency is not None, tuple(owed.effect for owed in new.owed)
     )
     key = () if new.idempotency is None else (new.idempotency.key, new.idempotency.body_sha256)
-    async with database.connection() as connection:
-        try:
-            return await connection.fetchrow(
-                statement,
-                new.user_id,
-                new.ref.platform,
-                new.ref.native_id,
-                new.ref.url,
-                new.bot_name,
-                new.transition.to_state,
-                new.connection_id,
-                new.configuration.language,
-                new.configuration.task,
-                new.join_at,
-                new.lead_s,
-                new.deadline_s,
-                new.transition.event,
-                Source.USER,
-                *key,
-                *(owed.delay_s for owed in new.owed),
-            )
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name not in _RACES:
-                raise
-            return None  # another create committed while this one was under way
+    row = await connection.fetchrow(
+        statement,
+        new.user_id,
+        new.ref.platform,
+        new.ref.native_id,
+        new.ref.url,
+        new.bot_name,
+        new.transition.to_state,
+        new.connection_id,
+        new.configuration.language,
+        new.configuration.task,
+        new.join_at,
+        new.lead_s,
+        new.deadline_s,
+        new.transition.event,
+        Source.USER,
+        *key,
+        *(owed.delay_s for owed in new.owed),
+    )
+    return None if row is None else Created(meeting_from(row), replayed=False)
 
 
 @lru_cache(maxsize=64)
@@ -143,10 +153,10 @@ def owed_rows(effects: tuple[Effect, ...], *, first: int) -> str:
     )
 
 
-async def _explain(database: Database, new: NewMeeting) -> Created | None:
+async def _explain(connection: Connection, new: NewMeeting) -> Created | None:
     """Say why nothing was written; None if nothing stands in the way any more."""
     key = new.idempotency
-    row = await database.row(
+    row = await connection.fetchrow(
         _WHY_NOT, new.user_id, new.ref.platform, new.ref.native_id, None if key is None else key.key
     )
     if row is None:
@@ -156,7 +166,7 @@ async def _explain(database: Database, new: NewMeeting) -> Created | None:
             raise Conflict(
                 "idempotency_key_reused", "This Idempotency-Key was used for another request. Choose a new one."
             )
-        earlier = await database.row(_FIND, row["meeting_id"])
+        earlier = await connection.fetchrow(_FIND, row["meeting_id"])
         return None if earlier is None else Created(meeting_from(earlier), replayed=True)
     if row["live_id"] is not None:
         raise Conflict("already_there", f"Meeting {row['live_id']} is a visit to that call and is not over.")

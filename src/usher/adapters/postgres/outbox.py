@@ -12,6 +12,8 @@ from usher.ports import Claim, ClaimedEffect, Lane
 _TURN = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
 _TURN_CLASS = 0x6F62
 
+# OFFSET 0 keeps the planner from joining the whole backlog to itself: with it each row is looked up when it comes up
+# in order, and the limit ends the search.
 _CLAIM = """
 WITH next AS MATERIALIZED (
     SELECT o.id FROM outbox o
@@ -21,7 +23,8 @@ WITH next AS MATERIALIZED (
             SELECT FROM outbox b
             WHERE b.meeting_id = o.meeting_id AND b.lane = o.lane AND b.buried_at IS NULL AND b.id <> o.id
                 AND (b.claimed_until > statement_timestamp()
-                    OR b.id < o.id AND b.due_at <= statement_timestamp()))
+                    OR b.id < o.id AND b.due_at <= statement_timestamp())
+            OFFSET 0)
     ORDER BY o.due_at, o.id
     LIMIT $2
     FOR UPDATE OF o SKIP LOCKED

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias
 
 import asyncpg
 
-from usher.domain.errors import InvariantBroken, Unavailable
+from usher.domain.errors import Invalid, InvariantBroken, Unavailable
 
 Row = asyncpg.Record
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -29,18 +29,21 @@ _BROKEN = asyncpg.IntegrityConstraintViolationError
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Translate errors of the driver: the database does not answer, or it refuses what Usher must never ask.
+    """Translate errors of the driver.
 
     Raises:
+        Invalid: `unstorable_value`: a number is out of its column's range, or a text too long or not text.
         Unavailable: The database does not answer, or not in time. What was asked may have been done.
         InvariantBroken: A key or a check of the schema refused the statement; nothing was written.
     """
+    # The first two are not chained: the driver's message quotes values, and a value may be a passcode.
     try:
         yield
     except asyncpg.DataError:
-        raise
+        raise Invalid(
+            "unstorable_value", "A value is too large, too long, or has characters that are no text."
+        ) from None
     except _BROKEN as error:
-        # Not chained: the driver's message quotes the row, and a row may hold a passcode.
         raise InvariantBroken(f"the database refuses it: {type(error).__name__} {error.constraint_name}") from None
     except _SILENT as error:
         raise Unavailable(f"The database does not answer ({type(error).__name__}).") from error

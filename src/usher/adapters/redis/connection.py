@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -13,7 +13,7 @@ from usher.domain.errors import Unavailable
 HEALTH_CHECK_S = 5
 
 
-def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 50) -> Redis:
+def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 32) -> Redis:
     """Return a client; it connects when it is first used. Close it with `aclose()`.
 
     Nothing is tried twice behind the caller's back: who may repeat a call knows it, the client does not. A connection
@@ -21,11 +21,12 @@ def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 50) -> R
 
     Args:
         url: `redis://user:password@host:port/db`, or `rediss://` for TLS.
-        timeout_s: For connecting and for each answer; blocking reads have to wait for less.
-        max_connections: Upper bound of the pool.
+        timeout_s: For connecting, for each answer, and for a free connection; blocking reads have to wait for less.
+        max_connections: Upper bound of the pool; who comes when all are busy waits.
     """
-    client: Redis = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         socket_keepalive=True,
@@ -33,7 +34,7 @@ def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 50) -> R
         retry=Retry(NoBackoff(), 0),
         max_connections=max_connections,
     )
-    return client
+    return Redis.from_pool(pool)
 
 
 @contextmanager

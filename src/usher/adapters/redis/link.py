@@ -64,9 +64,11 @@ class Link:
         Source: CPython issue 86296, mended in 3.12.
         """
         task = asyncio.current_task()
-        while task is not None and not task.cancelling():
+        while True:
             self._changed.clear()
             await self._align()
+            if task is None or task.cancelling():
+                return
             try:
                 async with asyncio.timeout(self._ping_s):
                     await self._changed.wait()

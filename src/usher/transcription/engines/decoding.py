@@ -7,8 +7,11 @@ windows fall into repetition loops; with them, and with a second try of doubtful
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
 
 FRAMES_PER_S = 100
 """Feature frames per second of audio."""
@@ -20,6 +23,7 @@ _PAD_S = 1.5
 _BUCKET_FRAMES = 50
 _TIMESTAMP_STEP_S = 0.02
 _LATE_S = 0.15
+_ALIKE_FRAMES = 200
 _TOKENS_PER_S = 6
 _TOKENS_AT_LEAST = 14
 _MAX_COMPRESSION = 2.2
@@ -43,6 +47,23 @@ def window_frames(duration_s: float) -> int:
     """Length of the encoder window for an audio: the audio, silence after it, rounded up to half seconds."""
     wanted = math.ceil((duration_s + _PAD_S) * FRAMES_PER_S / _BUCKET_FRAMES) * _BUCKET_FRAMES
     return min(wanted, FULL_WINDOW_FRAMES)
+
+
+def group_by_window(items: Iterable[_Item], window: Callable[[_Item], tuple[int, int]]) -> list[list[_Item]]:
+    """Groups what is worth decoding as one batch: equal beams, and windows so alike that padding costs little.
+
+    Args:
+        items: What to group.
+        window: Beam width and window length in frames of an item.
+    """
+    groups: list[list[_Item]] = []
+    for item in sorted(items, key=window):
+        beam, frames = window(item)
+        if groups and window(groups[-1][0])[0] == beam and frames - window(groups[-1][0])[1] <= _ALIKE_FRAMES:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
 
 
 def token_cap(duration_s: float) -> int:

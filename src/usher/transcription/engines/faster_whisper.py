@@ -15,6 +15,7 @@ from faster_whisper.tokenizer import Tokenizer  # type: ignore[import-untyped]
 from usher.protocol.whisper import SAMPLE_RATE_HZ, Task
 from usher.transcription.engine import EngineError, Job, Quality, Result
 from usher.transcription.engines import decoding
+from usher.transcription.engines.features import LogMel
 from usher.transcription.pcm import Pcm, seconds
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ class FasterWhisperEngine:
         self._config = config
         self._lock = threading.Lock()
         self._model: Any = None
+        self._features: LogMel
         self._tokenizers: dict[tuple[str, Task], Any] = {}
 
     @property
@@ -109,6 +111,7 @@ class FasterWhisperEngine:
                 )
             except (RuntimeError, ValueError, OSError) as error:
                 raise EngineError(f"the model {config.model!r} cannot be loaded: {error}") from error
+            self._features = LogMel(self._model.feature_extractor.mel_filters)
         log.info("model_loaded", model=config.model, device=config.device, compute_type=config.compute_type)
         silence = np.zeros(2 * SAMPLE_RATE_HZ, np.float32)
         for quality in Quality:
@@ -136,19 +139,18 @@ class FasterWhisperEngine:
 
     def _prepare(self, index: int, job: Job, *, frames: int | None = None) -> _Task:
         beam = self._config.beam_size if job.quality is Quality.FINAL else 1
-        features: Pcm = self._model.feature_extractor(job.audio)
-        return _Task(index, job, features, frames or decoding.window_frames(seconds(len(job.audio))), beam)
+        return _Task(
+            index, job, self._features(job.audio), frames or decoding.window_frames(seconds(len(job.audio))), beam
+        )
 
     def _decode_all(self, tasks: list[_Task]) -> dict[int, Result]:
-        """Decodes tasks of one window length and beam width together."""
-        groups: dict[tuple[int, int], list[_Task]] = collections.defaultdict(list)
-        for task in tasks:
-            groups[task.frames, task.beam].append(task)
-        return dict(itertools.chain.from_iterable(self._decode_group(group) for group in groups.values()))
+        groups = decoding.group_by_window(tasks, lambda task: (task.beam, task.frames))
+        return dict(itertools.chain.from_iterable(self._decode_group(group) for group in groups))
 
     def _decode_group(self, tasks: list[_Task]) -> list[tuple[int, Result]]:
         network = cast("_Network", self._model.model)
-        stacked = np.stack([_fit(task.features, task.frames) for task in tasks])
+        frames = max(task.frames for task in tasks)
+        stacked = np.stack([_fit(task.features, frames) for task in tasks])
         encoded = network.encode(ctranslate2.StorageView.from_array(stacked), to_cpu=len(tasks) > 1)
         languages = self._languages(network, encoded, tasks)
         prompts = [self._prompt(task, language) for task, (language, _) in zip(tasks, languages, strict=True)]
@@ -176,8 +178,7 @@ class FasterWhisperEngine:
         tokenizer = self._tokenizer(language, task.job.task)
         context = " ".join(filter(None, (task.job.hotwords, task.job.prompt)))
         before = [tokenizer.sot_prev, *tokenizer.encode(" " + context)[-_MAX_PROMPT_TOKENS:]] if context else []
-        after = [tokenizer.timestamp_begin, *task.job.prefix] if task.job.prefix else []
-        return [*before, *tokenizer.sot_sequence, *after]
+        return [*before, *tokenizer.sot_sequence]
 
     def _generate(
         self, network: _Network, encoded: object, tasks: list[_Task], prompts: list[list[int]]
@@ -204,7 +205,6 @@ class FasterWhisperEngine:
             language_prob=language[1],
             no_speech_prob=generation.no_speech_prob,
             avg_logprob=score,
-            tokens=tokens,
             doubtful=decoding.is_doubtful(text, tokens=count, cap=cap, avg_logprob=score),
         )
 

@@ -1,0 +1,75 @@
+"""The page of the docs that shows the results and says how they came about."""
+
+from collections.abc import Mapping
+
+from bench.metric import Metric
+from bench.results import Entry
+
+_HEAD = """\
+# Benchmarks
+
+<!-- Written by `make bench` from bench/results.json. Change bench/page.py instead. -->
+
+How fast Usher is, measured against floors: short programs that do the same work with the same driver and the same
+durability and nothing else. `make bench` runs all metrics, `make bench ONLY=B1,B2` some; `bench/results.json` keeps
+the last result of each, with the commit that it was measured on.
+
+## Results
+
+| id | metric | floor | value | ratio to the floor (95 %) | CPU per operation | target | met | commit |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+_METHOD = """
+The value is Usher's own figure on the machine that the results were taken on; it says little about another machine.
+The ratio does, and so does the CPU time, which is that of Usher's server process alone (the database's is not in it).
+
+## Method
+
+* **Side by side.** Usher and its floor run at the same time, each a server process of its own with the same settings:
+  uvicorn on uvloop with httptools, one worker, a pool of ten connections of asyncpg. They take turns in blocks of some
+  hundred operations, and who comes first in a round is drawn by lot. Rounds before the first that counts are thrown
+  away.
+* **Ratio of medians.** Each block gives one figure (its median latency, or its rate); the ratio is that of the medians
+  over all blocks. Its 95 % confidence interval is a bootstrap over rounds (2,000 draws): operations of one block share
+  whatever else the machine was doing, so they do not count as independent.
+* **The real thing.** Usher's server is the manager as `usher serve --role api` runs it: authentication, validation,
+  state machine, PostgreSQL, live status over Redis, metrics and log. Other roles do not run beside it.
+* **Durable.** A PostgreSQL of the benchmark's own with fsync, synchronous commit and full page writes on; the run
+  refuses to start otherwise. Each metric starts with an empty database.
+* **The load generator** is a process of its own on raw sockets, with requests that are made beforehand; how busy it
+  was is printed with each result. Each connection waits for its answer before it sends the next request.
+* **No refusals.** An answer other than success ends the run, save where refusals are what is looked for. Effects are
+  checked in the database: B4 counts the meetings that became active; B2 looks at snapshots of the database while one
+  user asks for far more bots than they may have, and counts those in which I1 (never two live meetings of one user in
+  one call) or I2 (never more bots under way than the limit) does not hold.
+* **What it cannot tell.** Servers, database and load generator share one machine. Wall-clock figures move by a third
+  from run to run on a shared machine with few cores; ratios move far less, and the interval says how much.
+  `python -m bench --quick` is a smoke test of a few seconds: it writes neither the results nor this page.
+"""
+
+
+def render(metrics: Mapping[str, Metric], results: Mapping[str, Entry]) -> str:
+    """Return the page as Markdown."""
+    rows = [_row(name, metric, results.get(name)) for name, metric in metrics.items()]
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows) + _METHOD
+
+
+def _row(name: str, metric: Metric, result: Entry | None) -> tuple[str, ...]:
+    about = (name, metric.title, metric.floor or "none")
+    if result is None:
+        return (*about, "not measured yet", "", "", metric.target, "", "")
+    value = f"{result['value']:,g} {result['unit']}"
+    met = "yes" if result["met"] else "**no**"
+    return (*about, value, _ratio(result), _cpu(result["cpu_s_per_op"]), result["target"], met, result["commit"])
+
+
+def _ratio(result: Entry) -> str:
+    if result["ratio"] is None:
+        return "none"
+    low_high = "" if result["ci95"] is None else f" ({result['ci95'][0]:.3g} to {result['ci95'][1]:.3g})"
+    return f"{result['ratio']:.3g}{low_high}"
+
+
+def _cpu(cpu_s: float | None) -> str:
+    return "none" if cpu_s is None else f"{cpu_s * 1000:.3g} ms"
