@@ -13,6 +13,7 @@ from usher.bootstrap.local import Local, open_local
 from usher.bootstrap.system import Role, open_system
 from usher.cli.output import console, fail, speaking_plainly
 from usher.cli.speech import serve_speech
+from usher.domain.errors import Unavailable
 from usher.settings import Settings
 from usher.telemetry import configure_logging
 
@@ -38,7 +39,7 @@ def up() -> None:
     async def work() -> None:
         async with open_local(settings, lambda step: console.print(f"[dim]starting[/dim] {step} …")) as local:
             _welcome(local)
-            await asyncio.Event().wait()
+            raise Unavailable(await local.broken)
 
     run(work(), settings)
     console.print("Everything has stopped.")
