@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 from tests.contract.redis_server import RedisServer
 from tests.contract.redis_worlds import PATIENCE_S, RealRedis, next_message, subscribed
+from tests.support.eventually import eventually
 
 from usher.adapters.redis.feed import RedisFeed
 from usher.adapters.redis.stream import RedisSegmentStream
@@ -182,7 +183,7 @@ async def test_everything_says_unavailable_while_redis_is_down_and_works_after(
     await fails_for_now(lambda: stream.acknowledge(["1-0"]))
     await fails_for_now(stream.backlog)
     await mortal.feed.publish(1, {})
-    assert mortal.live.unpublished == 1
+    await eventually(lambda: mortal.live.unpublished == 1, timeout_s=PATIENCE_S)
     await server.start()
     assert await mortal.channel.publish("a", "x") == 0
     await mortal.access.grant("a", "x")
