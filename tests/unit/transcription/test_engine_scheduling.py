@@ -286,6 +286,25 @@ async def test_drafts_wait_for_company_but_not_for_ever() -> None:
     await with_streams(engine, body, workers=2, batch_size=4, draft_wait_s=0.2)
 
 
+async def test_drafts_leave_a_worker_to_what_is_urgent() -> None:
+    engine = GatedEngine()
+
+    async def body(streams: list[Stream]) -> None:
+        first, second, third = streams
+        first.draft(0, 10)
+        await until(lambda: len(engine.heard) == 1)
+        second.draft(0, 10)
+        await asyncio.sleep(0.02)
+        assert engine.names == ["a0d10"]
+        third.finish(0, 10)
+        await until(lambda: len(engine.heard) == 2)
+        assert engine.names == ["a0d10", "c0f10"]
+        engine.tickets.release(9)
+        await until(lambda: bool(second.told))
+
+    await with_streams(engine, body, workers=2)
+
+
 async def test_finals_do_not_wait_for_company() -> None:
     engine = GatedEngine()
     engine.tickets.release(9)
