@@ -48,7 +48,7 @@ def _breed() -> None:
     sleeper = [sys.executable, "-c", _SLEEPER, os.environ["USHER_WORKLOAD"]]
     for tail in (")", ", env={})"):
         parent = f"import subprocess; subprocess.Popen({sleeper!r}, start_new_session=True{tail}"
-        subprocess.run([sys.executable, "-c", parent], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-c", parent], check=True)  # noqa: S603 - the command is our own
 
 
 if __name__ == "__main__":

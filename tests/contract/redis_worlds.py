@@ -135,7 +135,7 @@ class RealRedis(RedisWorld):
         return connect(f"redis://{account_name(connection_id)}:{password}@{self._address}")
 
     async def append(self, fields: Mapping[str, bytes]) -> None:
-        await self.client.xadd(STREAM, dict(fields))  # type: ignore[arg-type]
+        await self.client.xadd(STREAM, dict(fields))  # type: ignore[arg-type]  # redis-py's field type is invariant
 
     async def dead(self) -> list[str]:
         letters: list[Any] = await self.client.xrange(DEAD_STREAM) or []

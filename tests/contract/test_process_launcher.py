@@ -38,7 +38,7 @@ async def start(world: ProcessWorld, behaviour: str, word: bytes = b"s3cret", ti
 
 async def settled(launcher: ProcessLauncher) -> Observation:
     async with asyncio.timeout(PATIENCE_S):
-        while isinstance(observation := await launcher.observe(NAME), Running | Unknown):  # noqa: ASYNC110
+        while isinstance(observation := await launcher.observe(NAME), Running | Unknown):  # noqa: ASYNC110 - another process is polled
             await asyncio.sleep(0.02)
     return observation
 

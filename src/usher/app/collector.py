@@ -10,6 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from usher.app.loops import run_forever
+from usher.domain.errors import Invalid
 from usher.domain.transcript import Segment
 from usher.ports import Feed, HeardSegment, SegmentStream, Session, StreamEntry, Transcripts
 from usher.protocol.credentials import BotCredentials, BotIdentity
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Read:
+    entry: StreamEntry
     session: Session
     segments: list[Segment]
 
@@ -62,19 +64,34 @@ class Collector:
         for entry in entries:
             read = self._read(entry)
             if isinstance(read, str):
-                log.warning("entry_buried", entry_id=entry.entry_id, why=read)
-                await self._stream.bury(entry, reason=read)
-                SEGMENT_ENTRIES.labels("buried").inc()
+                await self._bury(entry, read)
             else:
                 good.append(read)
-        if good:
-            heard = [HeardSegment(r.session.meeting_id, segment) for r in good for segment in r.segments]
-            await self._transcripts.save([r.session for r in good], heard)
-            await self._announce(good)
+        stored = await self._store(good)
         if entries:
+            await self._announce(stored)
             await self._stream.acknowledge([entry.entry_id for entry in entries])
-            SEGMENT_ENTRIES.labels("stored").inc(len(good))
+            SEGMENT_ENTRIES.labels("stored").inc(len(stored))
         return len(entries)
+
+    async def _store(self, reads: Sequence[_Read]) -> Sequence[_Read]:
+        """Store a batch with one statement; if something in it cannot be stored, one by one without that."""
+        if not reads:
+            return reads
+        heard = [HeardSegment(r.session.meeting_id, segment) for r in reads for segment in r.segments]
+        try:
+            await self._transcripts.save([r.session for r in reads], heard)
+        except Invalid as error:
+            if len(reads) > 1:
+                return [stored for read in reads for stored in await self._store([read])]
+            await self._bury(reads[0].entry, error.code)
+            return []
+        return reads
+
+    async def _bury(self, entry: StreamEntry, why: str) -> None:
+        log.warning("entry_buried", entry_id=entry.entry_id, why=why)
+        SEGMENT_ENTRIES.labels("buried").inc()
+        await self._stream.bury(entry, reason=why)
 
     def _read(self, entry: StreamEntry) -> _Read | str:
         """Check and read an entry; a string says why it can never be stored."""
@@ -89,7 +106,7 @@ class Collector:
         if said.session_start.tzinfo is None:
             return "session_start has no time zone"
         session = Session(said.meeting_id, said.session_uid, said.session_start)
-        return _Read(session, [_segment(session, segment) for segment in said.segments])
+        return _Read(entry, session, [_segment(session, segment) for segment in said.segments])
 
     async def _announce(self, reads: Sequence[_Read]) -> None:
         by_meeting: dict[int, list[Segment]] = defaultdict(list)

@@ -5,7 +5,7 @@ import json
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +43,13 @@ class Local:
         url: Base URL of the API.
         api_key: A key of the local user.
         system: The manager's parts.
+        broken: Ends when a part of the system has died, with a sentence that says which.
     """
 
     url: str
     api_key: str
     system: System
+    broken: "asyncio.Task[str]"
 
 
 @asynccontextmanager
@@ -66,19 +68,38 @@ async def open_local(settings: Settings, progress: Progress) -> AsyncIterator[Lo
         listener = stack.enter_context(listen(settings.api.host, settings.api.port))
         settings = _with_addresses(settings, home, listener)
         progress("database and Redis")
-        settings = await _with_servers(settings, home, stack)
+        watch = _Watch(stack)
+        settings = await _with_servers(settings, home, stack, watch)
         progress("speech service (loads the model)")
-        settings = await _with_speech(settings, home, stack)
+        settings = await _with_speech(settings, home, stack, watch)
         progress("manager")
         system = await stack.enter_async_context(open_system(settings))
         manager = asyncio.create_task(system.run(tuple(Role), listener), name="manager")
         stack.push_async_callback(_end, manager, system)
         key = await _local_key(system, home)
-        local = Local(public_url(settings), key, system)
+        local = Local(public_url(settings), key, system, watch.broken)
         await _wait_until_up(local.url, manager)
         write_private(home / "client.json", json.dumps({"url": local.url, "api_key": key}))
         stack.callback((home / "client.json").unlink, missing_ok=True)
         yield local
+
+
+class _Watch:
+    """Notices the first part of the system that dies by itself."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._first: asyncio.Queue[str] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.broken = asyncio.create_task(self._first.get())
+        stack.callback(self.broken.cancel)
+
+    def add(self, name: str, death: Coroutine[object, object, int]) -> None:
+        """Watch one part."""
+        self._tasks.append(asyncio.create_task(self._tell(name, death)))
+
+    async def _tell(self, name: str, death: Coroutine[object, object, int]) -> None:
+        code = await death
+        self._first.put_nowait(f"{name} has died (exit code {code}); the logs are in the data directory.")
 
 
 def _with_addresses(settings: Settings, home: Path, listener: socket.socket) -> Settings:
@@ -95,21 +116,23 @@ def _with_addresses(settings: Settings, home: Path, listener: socket.socket) -> 
     )
 
 
-async def _with_servers(settings: Settings, home: Path, stack: AsyncExitStack) -> Settings:
+async def _with_servers(settings: Settings, home: Path, stack: AsyncExitStack, watch: _Watch) -> Settings:
     update: dict[str, object] = {}
     dsn = settings.database.dsn
     if dsn is None:
         postgres = await stack.enter_async_context(EmbeddedPostgres(home / "postgres"))
+        watch.add("PostgreSQL", postgres.wait_dead())
         dsn = SecretStr(postgres.dsn)
         update["database"] = settings.database.model_copy(update={"dsn": dsn})
     if settings.redis.url is None:
         redis = await stack.enter_async_context(EmbeddedRedis(home / "redis"))
+        watch.add("Redis", redis.wait_dead())
         update["redis"] = settings.redis.model_copy(update={"url": SecretStr(redis.url)})
     await migrate(dsn.get_secret_value())
     return settings.model_copy(update=update)
 
 
-async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack) -> Settings:
+async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack, watch: _Watch) -> Settings:
     if settings.transcription.url is not None:
         return settings
     model = find_model(settings.transcription.model, home / "models")
@@ -126,6 +149,7 @@ async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack) ->
     child = await start_child(command, environment_with(**variables), home / "transcribe.log")
     stack.push_async_callback(child.stop)
     await _wait_for_health(f"http://127.0.0.1:{port}/health", child)
+    watch.add("The speech service", child.process.wait())
     url = f"ws://127.0.0.1:{port}"
     return settings.model_copy(update={"transcription": settings.transcription.model_copy(update={"url": url})})
 

@@ -11,10 +11,7 @@ from usher.settings import Settings, is_root
 
 
 def doctor() -> None:
-    """Try out Chromium, the speech model, database, Redis and audio capture, and say what to do about each.
-
-    Example: usher doctor
-    """
+    """Try out every part and print what was found."""
     settings = Settings()
     wanted = DoctorSettings(
         data_dir=settings.data_dir,

@@ -1,9 +1,14 @@
-"""The `usher` command."""
+"""The `usher` command.
+
+Commands of users load little and answer at once; what operators run is loaded when it is asked for.
+"""
+
+from typing import Annotated
 
 import typer
 
 from usher import __version__
-from usher.cli import bots, checks, demo, services
+from usher.cli import bots
 
 app = typer.Typer(
     name="usher",
@@ -16,8 +21,78 @@ app = typer.Typer(
 
 for user_command in (bots.join, bots.leave, bots.status, bots.transcript, bots.lifecycle):
     app.command()(user_command)
-for operator_command in (services.up, services.serve, services.transcribe, services.migrate, checks.doctor, demo.demo):
-    app.command()(operator_command)
+
+
+@app.command()
+def up() -> None:
+    """Run the whole system on this machine until Ctrl-C: databases, speech service, manager.
+
+    Example: usher up      (another port: USHER_API__PORT=9000 usher up)
+    """
+    from usher.cli import services
+
+    services.up()
+
+
+@app.command()
+def serve(
+    role: Annotated[
+        str, typer.Option(help="Comma-separated: api, dispatch, reconcile, collect.")
+    ] = "api,dispatch,reconcile,collect",
+) -> None:
+    """Run the Bot Manager against a PostgreSQL and a Redis of your own. Any number may run at once.
+
+    Example: USHER_DATABASE__DSN=… USHER_REDIS__URL=… USHER_SECRET=… usher serve --role api,dispatch
+    """
+    from usher.cli import services
+
+    services.serve(role)
+
+
+@app.command()
+def transcribe() -> None:
+    """Run the speech service: a WhisperLive server that schedules all streams together.
+
+    Example: USHER_TRANSCRIPTION__MODEL=/models/faster-whisper-base usher transcribe
+    """
+    from usher.cli import services
+
+    services.transcribe()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema. Safe to repeat, and with the previous version still running.
+
+    Example: USHER_DATABASE__DSN=postgresql://… usher migrate
+    """
+    from usher.cli import services
+
+    services.migrate()
+
+
+@app.command()
+def doctor() -> None:
+    """Try out Chromium, the speech model, database, Redis and audio capture, and say what to do about each.
+
+    Example: usher doctor
+    """
+    from usher.cli import checks
+
+    checks.doctor()
+
+
+@app.command()
+def demo() -> None:
+    """Play a meeting: two people talk, a bot listens, and what it heard is compared with what was said.
+
+    Exit code 0 only if every state was reached, the word error rate is low and every speaker is named right.
+
+    Example: usher demo
+    """
+    from usher.cli import demo as performance
+
+    performance.demo()
 
 
 @app.command()

@@ -3,9 +3,6 @@
 import asyncio
 import json
 from collections.abc import Coroutine
-from typing import Annotated
-
-import typer
 
 from usher.adapters.postgres.migrate import migrate as migrate_database
 from usher.bootstrap.http import listen, run_until_signal
@@ -13,6 +10,7 @@ from usher.bootstrap.local import Local, open_local
 from usher.bootstrap.system import Role, open_system
 from usher.cli.output import console, fail, speaking_plainly
 from usher.cli.speech import serve_speech
+from usher.domain.errors import Unavailable
 from usher.settings import Settings
 from usher.telemetry import configure_logging
 
@@ -29,16 +27,13 @@ def run(work: Coroutine[object, object, None], settings: Settings) -> None:
 
 
 def up() -> None:
-    """Run the whole system on this machine until Ctrl-C: databases, speech service, manager.
-
-    Example: usher up      (another port: USHER_API__PORT=9000 usher up)
-    """
+    """Run the whole system on this machine until a signal comes."""
     settings = Settings()
 
     async def work() -> None:
         async with open_local(settings, lambda step: console.print(f"[dim]starting[/dim] {step} …")) as local:
             _welcome(local)
-            await asyncio.Event().wait()
+            raise Unavailable(await local.broken)
 
     run(work(), settings)
     console.print("Everything has stopped.")
@@ -56,13 +51,8 @@ def _welcome(local: Local) -> None:
     console.print("Ctrl-C stops everything.")
 
 
-def serve(
-    role: Annotated[str, typer.Option(help="Comma-separated: api, dispatch, reconcile, collect.")] = ",".join(Role),
-) -> None:
-    """Run the Bot Manager against a PostgreSQL and a Redis of your own. Any number may run at once.
-
-    Example: USHER_DATABASE__DSN=… USHER_REDIS__URL=… USHER_SECRET=… usher serve --role api,dispatch
-    """
+def serve(role: str) -> None:
+    """Run the manager's roles, a comma-separated list, until a signal comes."""
     settings = Settings()
     roles = _roles(role)
 
@@ -75,19 +65,13 @@ def serve(
 
 
 def transcribe() -> None:
-    """Run the speech service: a WhisperLive server that schedules all streams together.
-
-    Example: USHER_TRANSCRIPTION__MODEL=/models/faster-whisper-base usher transcribe
-    """
+    """Run the speech service until a signal comes."""
     settings = Settings()
     run(serve_speech(settings), settings)
 
 
 def migrate() -> None:
-    """Bring the database to this version's schema. Safe to repeat, and with the previous version still running.
-
-    Example: USHER_DATABASE__DSN=postgresql://… usher migrate
-    """
+    """Bring the database to this version's schema."""
     settings = Settings()
     if settings.database.dsn is None:
         fail("Set USHER_DATABASE__DSN.")

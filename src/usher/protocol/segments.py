@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 STREAM = "usher:segments"
 BODY, SIGNATURE, CONNECTION = "body", "signature", "connection_id"
 
+_MOST_SECONDS = 30 * 24 * 3600.0
+
 
 class SpokenSegment(BaseModel):
     """One segment as the bot knows it; times in seconds from the start of its session."""
@@ -17,9 +19,9 @@ class SpokenSegment(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     segment_id: str = Field(min_length=1, max_length=120)
-    revision: int = Field(ge=0)
-    start_s: float = Field(ge=0)
-    end_s: float = Field(ge=0)
+    revision: int = Field(ge=0, le=2**31 - 1)
+    start_s: float = Field(ge=0, le=_MOST_SECONDS)
+    end_s: float = Field(ge=0, le=_MOST_SECONDS)
     text: str = Field(min_length=1, max_length=20_000)
     speaker: str | None = Field(default=None, max_length=255)
     language: str | None = Field(default=None, max_length=10)

@@ -5,7 +5,7 @@ served longest ago goes first.
 
 Work of one quality is done in batches: on short windows most of the time goes into reading the decoder's weights,
 which a batch reads once. Finals are never held back for company, and idle workers share them. Drafts wait a moment for
-others when several streams are open.
+others when several streams are open, and leave one worker, if there are two, to what is urgent.
 """
 
 import asyncio
@@ -32,9 +32,12 @@ _Batch = list[tuple[Lane, Work]]
 class Scheduler:
     """The workers and the lanes they serve. Make it with `open_scheduler`."""
 
-    def __init__(self, engine: Engine, *, batch_size: int, draft_wait_s: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, engine: Engine, *, workers: int, batch_size: int, draft_wait_s: float, clock: Callable[[], float]
+    ) -> None:
         self.clock = clock
         self._engine = engine
+        self._workers = workers
         self._batch_size = batch_size
         self._draft_wait_s = draft_wait_s
         self._idle = 0
@@ -82,8 +85,9 @@ class Scheduler:
     async def _sleep(self) -> None:
         """Waits for work, or until the drafts there are have waited long enough for company."""
         drafts = self._drafts()
+        waiting = drafts and not self._are_due(drafts)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s(drafts) if drafts else None):
+            async with asyncio.timeout(self._patience_s(drafts) if waiting else None):
                 await self._wake.wait()
 
     def _pick(self) -> _Batch:
@@ -92,13 +96,16 @@ class Scheduler:
         urgent += [(lane, work) for lane, work in drafts if work.request.quality is Quality.FINAL]
         if urgent:
             batch = urgent[: min(self._batch_size, math.ceil(len(urgent) / max(1, self._idle)))]
-        elif len(drafts) >= self._batch_size or (drafts and self._patience_s(drafts) <= 0):
+        elif self._idle >= min(2, self._workers) and self._are_due(drafts):
             batch = drafts[: self._batch_size]
         else:
             return []
         for lane, work in batch:
             lane.start(work, next(self._turns))
         return batch
+
+    def _are_due(self, drafts: _Batch) -> bool:
+        return len(drafts) >= self._batch_size or bool(drafts and self._patience_s(drafts) <= 0)
 
     def _by_turn(self) -> list[Lane]:
         return sorted(self._lanes, key=lambda lane: lane.turn)
@@ -149,7 +156,7 @@ async def open_scheduler(
     Raises:
         ExceptionGroup: A worker broke on something that is no EngineError: a bug.
     """
-    scheduler = Scheduler(engine, batch_size=batch_size, draft_wait_s=draft_wait_s, clock=clock)
+    scheduler = Scheduler(engine, workers=workers, batch_size=batch_size, draft_wait_s=draft_wait_s, clock=clock)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="transcribe")
     try:
         async with asyncio.TaskGroup() as group:

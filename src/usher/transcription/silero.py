@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime  # type: ignore[import-untyped]  # ships no types
 
 from usher.transcription.pcm import Pcm
 from usher.transcription.voice import WINDOW_SAMPLES

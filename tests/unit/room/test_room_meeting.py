@@ -28,7 +28,6 @@ from usher.room.messages import (
     Admit,
     Deny,
     End,
-    IceCandidate,
     Join,
     Leave,
     Remove,
@@ -220,15 +219,11 @@ class TestInTheMeeting:
         assert deliveries == [Delivery(BOB, Signalled(ALICE, {"type": "offer", "sdp": "v=0"}))]
 
     def test_candidates_keep_the_names_that_browsers_know(self) -> None:
-        candidate = IceCandidate(candidate="candidate:1", sdpMid="0", sdpMLineIndex=0, usernameFragment="u")
-        (delivery,) = meeting_of(ALICE, BOB).handle(ALICE, Signal(type="signal", to=BOB, candidate=candidate))
+        candidate = {"candidate": "candidate:1", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "u"}
+        signal = parse_from_page(json.dumps({"type": "signal", "to": BOB, "candidate": candidate}))
+        (delivery,) = meeting_of(ALICE, BOB).handle(ALICE, signal)
         assert isinstance(delivery.event, Signalled)
-        assert delivery.event.candidate == {
-            "candidate": "candidate:1",
-            "sdpMid": "0",
-            "sdpMLineIndex": 0,
-            "usernameFragment": "u",
-        }
+        assert delivery.event.candidate == candidate
 
     @pytest.mark.parametrize("sender", [BOB, CAROL, DAVE])
     def test_signals_from_outside_or_to_oneself_go_nowhere(self, sender: str) -> None:

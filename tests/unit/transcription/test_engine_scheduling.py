@@ -176,22 +176,65 @@ async def test_a_greedy_draft_never_becomes_the_final() -> None:
     await with_streams(engine, body)
 
 
-async def test_a_stream_with_many_finals_does_not_starve_the_others() -> None:
+@pytest.mark.parametrize("greedy", [0, 1, 2])
+async def test_a_stream_with_many_finals_does_not_starve_the_others(greedy: int) -> None:
     engine = GatedEngine()
 
     async def body(streams: list[Stream]) -> None:
-        flood, second, third = streams
+        flood = streams.pop(greedy)
         for utterance in range(10):
             flood.finish(utterance, 10)
         await until(lambda: len(engine.heard) == 1)
-        second.finish(0, 10)
-        third.finish(0, 10)
+        for stream in streams:
+            stream.finish(0, 10)
         engine.tickets.release(20)
         await until(lambda: len(flood.finals) == 10)
-        assert set(engine.names[1:3]) == {"b0f10", "c0f10"}
+        assert set(engine.names[1:3]) == {f"{stream.name}0f10" for stream in streams}
         assert flood.finals == list(range(10))
 
     await with_streams(engine, body)
+
+
+async def test_a_stream_has_one_draft_at_a_time_and_none_while_its_finals_wait() -> None:
+    engine = GatedEngine()
+
+    async def body(streams: list[Stream]) -> None:
+        first, second, _ = streams
+        first.draft(0, 10)
+        second.finish(0, 10)
+        await until(lambda: len(engine.heard) == 2)
+        first.draft(0, 20)
+        second.draft(1, 10)
+        await asyncio.sleep(0.02)
+        assert sorted(engine.names) == ["a0d10", "b0f10"]
+        engine.tickets.release(9)
+        await until(lambda: len(first.told) == 2 and len(second.told) == 2)
+
+    await with_streams(engine, body, workers=3)
+
+
+async def test_a_draft_that_takes_longer_than_its_final_is_not_delivered_after_it() -> None:
+    slow = threading.Event()
+
+    def say(job: Job) -> str:
+        if job.quality is Quality.DRAFT:
+            slow.wait(PATIENCE_S)
+        return job.quality.name
+
+    engine = ScriptedEngine(say=say)
+
+    async def body(streams: list[Stream]) -> None:
+        first = streams[0]
+        first.draft(0, 10)
+        await until(lambda: len(engine.heard) == 1)
+        first.finish(0, 20)
+        await first.lane.drained()
+        first.draft(1, 10)
+        slow.set()
+        await until(lambda: (1, False, "DRAFT") in first.told)
+        assert first.told == [(0, True, "FINAL"), (1, False, "DRAFT")]
+
+    await with_streams(engine, body, workers=2)
 
 
 async def test_a_batch_holds_work_of_one_quality() -> None:
@@ -241,6 +284,25 @@ async def test_drafts_wait_for_company_but_not_for_ever() -> None:
         await until(lambda: bool(third.told))
 
     await with_streams(engine, body, workers=2, batch_size=4, draft_wait_s=0.2)
+
+
+async def test_drafts_leave_a_worker_to_what_is_urgent() -> None:
+    engine = GatedEngine()
+
+    async def body(streams: list[Stream]) -> None:
+        first, second, third = streams
+        first.draft(0, 10)
+        await until(lambda: len(engine.heard) == 1)
+        second.draft(0, 10)
+        await asyncio.sleep(0.02)
+        assert engine.names == ["a0d10"]
+        third.finish(0, 10)
+        await until(lambda: len(engine.heard) == 2)
+        assert engine.names == ["a0d10", "c0f10"]
+        engine.tickets.release(9)
+        await until(lambda: bool(second.told))
+
+    await with_streams(engine, body, workers=2)
 
 
 async def test_finals_do_not_wait_for_company() -> None:

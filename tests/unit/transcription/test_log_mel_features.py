@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from faster_whisper.feature_extractor import FeatureExtractor  # type: ignore[import-untyped]
+from faster_whisper.feature_extractor import FeatureExtractor  # type: ignore[import-untyped]  # ships no types
 from tests.support.speech_clips import clip
 
 from usher.transcription.engines.features import LogMel

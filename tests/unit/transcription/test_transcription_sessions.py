@@ -299,16 +299,25 @@ async def test_an_engine_that_hangs_does_not_keep_the_stream_for_ever() -> None:
 
 
 async def test_a_full_backlog_holds_the_client_back_and_loses_nothing() -> None:
-    config = ServerConfig(port=0, max_backlog_s=1.0)
-    engine = ScriptedEngine(say=loudness, delay_s=0.02)
-    async with running(engine, config) as server, open_ready_client(server.port, send_last_n_segments=1) as client:
-        for _ in range(30):
-            await client.say(np.concatenate([tone(0.5), gap(0.7)]))
-            health = server.health()
-            assert isinstance(health["waiting_finals"], int)
-            assert health["waiting_finals"] <= 3
+    go = threading.Event()
+
+    def say(job: Job) -> str:
+        go.wait(PATIENCE_S)
+        return loudness(job)
+
+    config = ServerConfig(port=0, max_backlog_s=2.0)
+    async with running(ScriptedEngine(say=say), config) as server, open_ready_client(server.port) as client:
+        speech = np.concatenate([tone(0.5), gap(0.7)])
+        talking = asyncio.create_task(client.say(np.concatenate([speech] * 100)))
+        async with asyncio.timeout(PATIENCE_S):
+            while server.health()["waiting_finals"] != 3:  # noqa: ASYNC110 -- the server has no event for this
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        assert server.health()["waiting_finals"] == 3
+        go.set()
+        await talking
         await client.end()
-        assert [segment.id for segment in client.completed] == list(range(30))
+        assert [segment.id for segment in client.completed] == list(range(100))
 
 
 async def test_a_client_that_vanishes_frees_its_place() -> None:

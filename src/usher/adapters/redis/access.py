@@ -48,7 +48,7 @@ class RedisBotAccess:
         digest = hashlib.sha256(password.encode()).hexdigest()
         rules = ("reset", "on", f"#{digest}", f"%W~{STREAM}", f"&{command_channel(connection_id)}", *_COMMANDS)
         with answering():
-            await self._client.execute_command("ACL SETUSER", account_name(connection_id), *rules)  # type: ignore[no-untyped-call]
+            await self._client.execute_command("ACL SETUSER", account_name(connection_id), *rules)  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
     async def revoke(self, connection_id: str) -> None:
         """Remove the account and cut its connections. Idempotent.
@@ -60,4 +60,4 @@ class RedisBotAccess:
             Unavailable: Redis does not answer.
         """
         with answering():
-            await self._client.execute_command("ACL DELUSER", account_name(connection_id))  # type: ignore[no-untyped-call]
+            await self._client.execute_command("ACL DELUSER", account_name(connection_id))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from usher.adapters.redis.link import Link
+from usher.adapters.redis.sender import FrameSender
 from usher.domain.errors import Unavailable
 from usher.ports import Json
 
@@ -89,9 +90,6 @@ class RedisFeed:
 
     The connection is pinged; one that is silent for two pings is given up and made anew, with all its channels.
 
-    Attributes:
-        unpublished: Frames that could not be sent.
-
     Args:
         client: Its pool lends the one connection.
         queue_size: Frames that a slow viewer may be behind.
@@ -102,27 +100,29 @@ class RedisFeed:
     def __init__(
         self, client: Redis, *, queue_size: int = 256, ping_s: float = 4.0, join_timeout_s: float = 10.0
     ) -> None:
-        self.unpublished = 0
+        self._sender = FrameSender(client)
         self._client = client
         self._queue_size, self._ping_s, self._join_timeout_s = queue_size, ping_s, join_timeout_s
         self._channels: dict[str, _Channel] = {}
         self._link: Link | None = None
         self._listening: asyncio.Task[None] | None = None
 
+    @property
+    def unpublished(self) -> int:
+        """Frames that could not be sent."""
+        return self._sender.unsent
+
     async def publish(self, meeting_id: int, frame: Json) -> None:
-        """Send a frame to whoever listens; a loss is counted in `unpublished`."""
-        try:
-            await self._client.publish(live_channel(meeting_id), json.dumps(frame, separators=(",", ":")))
-        except (RedisError, OSError) as error:
-            self.unpublished += 1
-            log.warning("frame_not_published", meeting_id=meeting_id, error=type(error).__name__)
+        """Queue a frame for whoever listens; nobody waits for Redis, and a loss is counted in `unpublished`."""
+        self._sender.send(live_channel(meeting_id), json.dumps(frame, separators=(",", ":")))
 
     def subscribe(self, meeting_id: int) -> RedisSubscription:
         """Listen to a meeting. Enter the result."""
         return RedisSubscription(self, live_channel(meeting_id), self._queue_size)
 
     async def aclose(self) -> None:
-        """Let go of the connection and end all iterations. The client is the caller's."""
+        """Send what is queued, let go of the connection and end all iterations. The client is the caller's."""
+        await self._sender.flush()
         for channel in self._channels.values():
             for listener in channel.listeners:
                 listener.close()

@@ -54,7 +54,7 @@ class Link:
                 tasks.create_task(self._read())
         finally:
             with contextlib.suppress(RedisError, OSError):
-                await self._pubsub.aclose()  # type: ignore[no-untyped-call]
+                await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
     async def _write(self) -> None:
         """Send what changes, and a ping where nothing does.

@@ -6,11 +6,11 @@ import threading
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-import ctranslate2  # type: ignore[import-untyped]
+import ctranslate2  # type: ignore[import-untyped]  # ships no types
 import numpy as np
 import structlog
-from faster_whisper import WhisperModel  # type: ignore[import-untyped]
-from faster_whisper.tokenizer import Tokenizer  # type: ignore[import-untyped]
+from faster_whisper import WhisperModel  # type: ignore[import-untyped]  # ships no types
+from faster_whisper.tokenizer import Tokenizer  # type: ignore[import-untyped]  # ships no types
 
 from usher.protocol.whisper import SAMPLE_RATE_HZ, Task
 from usher.transcription.engine import EngineError, Job, Quality, Result
