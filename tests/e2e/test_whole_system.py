@@ -16,7 +16,7 @@ STOP_S = 60.0
 
 @pytest.mark.timeout(400)
 async def test_the_demo_succeeds(speech_model: Path, tmp_path: Path) -> None:
-    async with usher("demo", data_dir=tmp_path, USHER_TRANSCRIPTION__MODEL=str(speech_model)) as demo:
+    async with usher("demo", data_dir=tmp_path, variables={"USHER_TRANSCRIPTION__MODEL": str(speech_model)}) as demo:
         code = await demo.ended(timeout_s=300)
         assert code == 0, demo.output
         assert "The demo succeeded" in demo.output
@@ -37,7 +37,7 @@ async def test_the_demo_succeeds(speech_model: Path, tmp_path: Path) -> None:
     ],
 )
 async def test_ctrl_c_during_the_demo_leaves_no_process_behind(moment: str, speech_model: Path, tmp_path: Path) -> None:
-    async with usher("demo", data_dir=tmp_path, USHER_TRANSCRIPTION__MODEL=str(speech_model)) as demo:
+    async with usher("demo", data_dir=tmp_path, variables={"USHER_TRANSCRIPTION__MODEL": str(speech_model)}) as demo:
         await demo.has_printed(moment, timeout_s=START_S)
         demo.press_ctrl_c()
         assert await demo.ended(timeout_s=STOP_S) != 0
@@ -47,17 +47,17 @@ async def test_ctrl_c_during_the_demo_leaves_no_process_behind(moment: str, spee
 @pytest.mark.timeout(300)
 async def test_up_serves_until_ctrl_c_and_leaves_no_process_behind(speech_model: Path, tmp_path: Path) -> None:
     variables = {"USHER_TRANSCRIPTION__MODEL": str(speech_model), "USHER_API__PORT": "0"}
-    async with usher("up", data_dir=tmp_path, **variables) as up:
+    async with usher("up", data_dir=tmp_path, variables=variables) as up:
         await up.has_printed("Ctrl-C stops everything", timeout_s=START_S)
         where = json.loads((tmp_path / "client.json").read_text())
         async with httpx.AsyncClient(base_url=where["url"], headers={"X-API-Key": where["api_key"]}) as http:
             sent = await http.post("/bots", json={"meeting_url": f"{where['url']}/room/first"})
             assert sent.status_code == 201, sent.text
             await _reaches(http, sent.json()["id"], "active")
-            async with usher("lifecycle", "room/first", data_dir=tmp_path) as lifecycle:
+            async with usher("lifecycle", "room/first", data_dir=tmp_path, owns=False) as lifecycle:
                 assert await lifecycle.ended(timeout_s=START_S) == 0
                 assert "awaiting_admission" in lifecycle.output or "active" in lifecycle.output
-            async with usher("leave", "room/first", data_dir=tmp_path) as leave:
+            async with usher("leave", "room/first", data_dir=tmp_path, owns=False) as leave:
                 assert await leave.ended(timeout_s=START_S) == 0
             await _reaches(http, sent.json()["id"], "completed")
             again = await http.post("/bots", json={"meeting_url": f"{where['url']}/room/second"})
@@ -72,7 +72,7 @@ async def test_a_taken_port_is_told_and_nothing_is_left(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        async with usher("up", data_dir=tmp_path, USHER_API__PORT=port) as up:
+        async with usher("up", data_dir=tmp_path, variables={"USHER_API__PORT": port}) as up:
             assert await up.ended(timeout_s=START_S) == 1
             assert port in up.output
             assert "USHER_API__PORT" in up.output
@@ -84,7 +84,7 @@ async def test_a_taken_port_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     [("USHER_BOTS__CHROMIUM", "USHER_BOTS__CHROMIUM"), ("USHER_TRANSCRIPTION__MODEL", "USHER_TRANSCRIPTION__MODEL")],
 )
 async def test_a_missing_part_is_told_and_nothing_is_left(variable: str, says: str, tmp_path: Path) -> None:
-    async with usher("up", data_dir=tmp_path, **{variable: "/no/such/thing", "USHER_API__PORT": "0"}) as up:
+    async with usher("up", data_dir=tmp_path, variables={variable: "/no/such/thing", "USHER_API__PORT": "0"}) as up:
         assert await up.ended(timeout_s=START_S) == 1
         assert says in up.output
         assert "Traceback" not in up.output

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,10 +21,9 @@ class Command:
         output: What it has printed so far.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, mark: str, data_dir: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, marks: tuple[bytes, ...]) -> None:
         self._process = process
-        self._mark = mark
-        self._data_dir = data_dir
+        self._marks = marks
         self.output = ""
 
     async def read(self) -> None:
@@ -49,17 +48,25 @@ class Command:
 
     def leftovers(self) -> list[str]:
         """Return the processes, other than itself, that it started and that are still there."""
-        marks = (f"{MARK}={self._mark}".encode(), str(self._data_dir).encode())
-        return [_command_line(pid) for pid in _pids() if _has(pid, marks)]
+        return [_command_line(pid) for pid in _pids() if _has(pid, self._marks)]
 
 
 @asynccontextmanager
-async def usher(*arguments: str, data_dir: Path, **variables: str) -> AsyncIterator[Command]:
-    """Run the command; whatever it left behind when the test is over is killed."""
+async def usher(
+    *arguments: str, data_dir: Path, owns: bool = True, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[Command]:
+    """Run the command; whatever it left behind when the test is over is killed.
+
+    Args:
+        arguments: Of the command.
+        data_dir: Its data directory.
+        owns: Whether everything that knows this directory is the command's: bots, for example, which inherit nothing.
+        variables: Environment variables to add.
+    """
     mark = uuid.uuid4().hex
     environment = (
         {name: value for name, value in os.environ.items() if not name.startswith("USHER_")}
-        | variables
+        | dict(variables or {})
         | {MARK: mark, "USHER_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
     )
     process = await asyncio.create_subprocess_exec(
@@ -73,7 +80,8 @@ async def usher(*arguments: str, data_dir: Path, **variables: str) -> AsyncItera
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    command = Command(process, mark, data_dir)
+    marks = (f"{MARK}={mark}".encode(), *([str(data_dir).encode()] if owns else []))
+    command = Command(process, marks)
     reading = asyncio.create_task(command.read())
     try:
         yield command
@@ -82,7 +90,7 @@ async def usher(*arguments: str, data_dir: Path, **variables: str) -> AsyncItera
             process.kill()
         await process.wait()
         for pid in _pids():
-            if _has(pid, (f"{MARK}={mark}".encode(), str(data_dir).encode())):
+            if _has(pid, marks):
                 os.kill(pid, signal.SIGKILL)
         await asyncio.wait({reading}, timeout=5.0)
 
