@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +29,7 @@ def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) 
         context: The use cases behind it; None only to describe the API.
         rooms: The application of the built-in meeting platform, mounted at `/room`.
     """
-    app = FastAPI(title="Usher", version=__version__, description=_DESCRIPTION, max_body_size=_BODY_LIMIT_BYTES)
+    app = FastAPI(title="Usher", version=__version__, description=_DESCRIPTION)
     app.state.context = context
     for module in (bots, internal, meetings, users, health, live):
         # Not include_router: FastAPI matches an included router's routes a second time for each request.
@@ -62,10 +62,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
 
 
 class _Edge:
-    """Adds security headers to every answer, and says in our words that a body is too large.
-
-    A body that does not tell its length is cut by FastAPI's own limit.
-    """
+    """Adds security headers to every answer and bounds the body; FastAPI's own bound answers in plain text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -80,8 +77,14 @@ class _Edge:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if length.isdigit() and int(length) > _BODY_LIMIT_BYTES:
-            await problems.too_large(_BODY_LIMIT_BYTES)(scope, receive, with_headers)
-            return
-        await self._app(scope, receive, with_headers)
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > _BODY_LIMIT_BYTES:
+                raise HTTPException(413, f"A body has {_BODY_LIMIT_BYTES // 1024} KiB at most")
+            return message
+
+        await self._app(scope, limited, with_headers)
