@@ -48,8 +48,9 @@ def choose(metrics: Mapping[str, Metric], only: str) -> Mapping[str, Metric]:
 
 
 def _measure(name: str, metric: Metric, effort: Effort) -> Entry:
+    commit = present_commit(_ROOT)
     measured = asyncio.run(_run(metric, effort))
-    new = entry(metric, measured, present_commit(_ROOT))
+    new = entry(metric, measured, commit)
     for remark in measured.remarks:
         print(f"    {remark}")
     interval = "" if new["ci95"] is None else f", ratio {new['ratio']} {new['ci95']}"

@@ -86,6 +86,19 @@ def statuses(blocks: Sequence[Block]) -> Counter[int]:
     return total
 
 
+def joined(first: Block, second: Block) -> Block:
+    """Return two blocks that ran one after the other as one."""
+    statuses = Counter(first.statuses)
+    statuses.update(second.statuses)
+    return Block(
+        latencies_s=first.latencies_s + second.latencies_s,
+        elapsed_s=first.elapsed_s + second.elapsed_s,
+        statuses=statuses,
+        server_cpu_s=first.server_cpu_s + second.server_cpu_s,
+        client_cpu_s=first.client_cpu_s + second.client_cpu_s,
+    )
+
+
 def require_only(status: int, block: Block) -> Block:
     """Return the block if every operation was answered with `status`: a refusal is quicker than the work.
 

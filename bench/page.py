@@ -33,8 +33,9 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
 * **Ratio of medians.** Each block gives one figure (its median latency, or its rate); the ratio is that of the medians
   over all blocks. Its 95 % confidence interval is a bootstrap over rounds (2,000 draws): operations of one block share
   whatever else the machine was doing, so they do not count as independent.
-* **The real thing.** Usher's server is the manager as `usher serve --role api` runs it: authentication, validation,
-  state machine, PostgreSQL, live status over Redis, metrics and log. Other roles do not run beside it.
+* **The real thing.** Usher's server is the application of `usher serve --role api`, with its log, put together by the
+  same code: authentication, validation, state machine, PostgreSQL, live status over Redis, metrics. Other roles do not
+  run beside it.
 * **Durable.** A PostgreSQL of the benchmark's own with fsync, synchronous commit and full page writes on; the run
   refuses to start otherwise. Each metric starts with an empty database.
 * **The load generator** is a process of its own on raw sockets, with requests that are made beforehand; how busy it

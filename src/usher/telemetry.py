@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import lru_cache
 
 import structlog
 from prometheus_client import Counter, Gauge
@@ -31,9 +32,14 @@ def configure_logging(level: str, style: str) -> None:
 
 def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     for key in event:
-        if any(word in key.lower() for word in _SECRET_WORDS):
+        if _names_secret(key):
             event[key] = "***"
     return event
+
+
+@lru_cache(maxsize=1024)
+def _names_secret(key: str) -> bool:
+    return any(word in key.lower() for word in _SECRET_WORDS)
 
 
 TRANSITIONS = Counter("usher_transitions", "Events that moved a meeting.", ["event", "to_state"])

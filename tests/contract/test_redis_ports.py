@@ -78,7 +78,7 @@ async def test_frames_arrive_in_order_at_every_viewer_of_the_meeting(world: Redi
 
 
 async def test_frames_to_nobody_are_no_error(world: RedisWorld) -> None:
-    await world.feed.publish(1, {"n": 0})
+    await world.feed.publish(2, {"n": 0})
     async with world.feed.subscribe(1) as viewer:
         await world.feed.publish(1, {"n": 1})
         assert await take(viewer, 1) == [{"n": 1}]

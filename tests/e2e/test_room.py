@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Page
+from playwright.async_api import Page, async_playwright
 
 from usher.adapters.embedded.chromium import find_chromium
 from usher.demo.conversation import Conversation, load_conversation
@@ -24,13 +24,14 @@ from usher.room import room_app
 _PATIENCE_S = 30.0
 _PATIENCE_MS = _PATIENCE_S * 1000
 _LEAST_ENERGY = 0.01
-# The loudest moment of what another participant says, as root mean square, until it is loud enough.
+# The loudest moment of what one other participant says, as root mean square, until it is loud enough.
 _HEAR = """
-async ([least, patienceMs]) => {
+async ([name, least, patienceMs]) => {
   const context = new AudioContext();
   await context.resume();
   const meter = context.createAnalyser();
-  const audio = document.querySelector('audio[data-participant-audio]');
+  const { participantId } = document.querySelector(`[data-participant-name="${name}"]`).dataset;
+  const audio = document.querySelector(`audio[data-participant-audio="${participantId}"]`);
   context.createMediaStreamSource(audio.srcObject).connect(meter);
   const samples = new Float32Array(meter.fftSize);
   const until = performance.now() + patienceMs;
@@ -125,8 +126,8 @@ async def _talk(alice: Participant, bob: Participant, two_lines: Conversation) -
     hers, his, at_bob, at_alice, _, _ = await asyncio.gather(
         alice.talk(two_lines, starts_at=starts_at),
         bob.talk(two_lines, starts_at=starts_at),
-        _hears(bob.page),
-        _hears(alice.page),
+        _hears(bob.page, "Alice"),
+        _hears(alice.page, "Bob"),
         _sees_speaking(bob.page, "Alice"),
         _sees_speaking(alice.page, "Bob"),
     )
@@ -135,6 +136,46 @@ async def _talk(alice: Participant, bob: Participant, two_lines: Conversation) -
     assert at_alice >= _LEAST_ENERGY
     _assert_spoken(hers, two_lines, "Alice", starts_at)
     _assert_spoken(his, two_lines, "Bob", starts_at)
+
+
+async def test_who_only_listens_hears_everybody_apart(
+    people: People, chromium: Path, room_url: str, two_lines: Conversation
+) -> None:
+    alice = await people.host("Alice")
+    bob = await people.guest("Bob", admitted_by=alice)
+    async with _listener(chromium, room_url, "Carol") as carol:
+        await alice.admit("Carol", timeout_s=_PATIENCE_S)
+        await carol.wait_for_selector("body[data-room-state=meeting]", timeout=_PATIENCE_MS)
+        # One after the other, so that neither can be taken for the other.
+        for speaker, name in ((alice, "Alice"), (bob, "Bob")):
+            other = "Bob" if name == "Alice" else "Alice"
+            starts_at = time.time() + 1.0 - min(line.start_s for line in two_lines.lines if line.speaker == name)
+            heard, _, _ = await asyncio.gather(
+                _hears(carol, name), _sees_speaking(carol, name), speaker.talk(two_lines, starts_at=starts_at)
+            )
+            assert heard >= _LEAST_ENERGY
+            assert await carol.get_attribute(f"[data-participant-name={other}]", "data-speaking") == "false"
+        assert await alice.page.get_attribute("[data-participant-name=Carol]", "data-microphone") == "none"
+
+
+@asynccontextmanager
+async def _listener(chromium: Path, room_url: str, name: str) -> AsyncIterator[Page]:
+    """Somebody at the door with an ordinary browser, no microphone and no special leave."""
+    arguments = ["--autoplay-policy=no-user-gesture-required", "--disable-dev-shm-usage"]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=arguments, chromium_sandbox=os.geteuid() != 0
+        )
+        try:
+            page = await browser.new_page()
+            await page.goto(room_url)
+            await page.get_by_label("Your name").fill(name)
+            await page.get_by_role("switch", name="Microphone").uncheck()
+            await page.get_by_role("button", name="Ask to join").click()
+            await page.wait_for_selector("body[data-room-state=lobby]", timeout=_PATIENCE_MS)
+            yield page
+        finally:
+            await browser.close()
 
 
 async def test_who_is_denied_does_not_get_in(people: People) -> None:
@@ -157,9 +198,12 @@ async def test_who_is_removed_is_told_and_vanishes(people: People) -> None:
     await _sees_no_more(alice.page, "Bob")
 
 
-async def _hears(page: Page) -> float:
-    await page.wait_for_selector("audio[data-participant-audio]", state="attached", timeout=_PATIENCE_MS)
-    heard = await page.evaluate(_HEAR, [_LEAST_ENERGY, _PATIENCE_MS])
+async def _hears(page: Page, name: str) -> float:
+    tile = await page.wait_for_selector(f"[data-participant-name={name}]", timeout=_PATIENCE_MS)
+    participant_id = await tile.get_attribute("data-participant-id") if tile else None
+    audio = f'audio[data-participant-audio="{participant_id}"]'
+    await page.wait_for_selector(audio, state="attached", timeout=_PATIENCE_MS)
+    heard = await page.evaluate(_HEAR, [name, _LEAST_ENERGY, _PATIENCE_MS])
     return float(heard)
 
 

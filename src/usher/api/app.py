@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usher import __version__
 from usher.api import live, problems
 from usher.api.admin import users
+from usher.api.auth import SCHEMES
 from usher.api.context import Context
 from usher.api.routes import bots, health, internal, meetings
 
@@ -17,6 +19,7 @@ _DESCRIPTION = (
 )
 _BODY_LIMIT_BYTES = 256 * 1024
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_SCHEME_OF_TAG = {"bots": "ApiKey", "meetings": "ApiKey", "admin": "AdminKey", "bots' callbacks": "BotToken"}
 
 
 def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) -> FastAPI:
@@ -28,12 +31,14 @@ def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) 
     """
     app = FastAPI(title="Usher", version=__version__, description=_DESCRIPTION)
     app.state.context = context
-    for module in (bots, meetings, users, internal, health, live):
-        app.include_router(module.router)
+    for module in (bots, internal, meetings, users, health, live):
+        # Not include_router: FastAPI matches an included router's routes a second time for each request.
+        app.router.routes.extend(module.router.routes)
     problems.install(app)
     app.add_middleware(_Edge)
     if rooms is not None:
         app.mount("/room", rooms)
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
 
 
@@ -42,8 +47,22 @@ def openapi_document() -> dict[str, Any]:
     return create_app().openapi()
 
 
+def _describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document, with who may call what."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.router.routes
+        )
+        document.setdefault("components", {})["securitySchemes"] = SCHEMES
+        for operation in (o for path in document["paths"].values() for o in path.values()):
+            schemes = [_SCHEME_OF_TAG[tag] for tag in operation.get("tags", ()) if tag in _SCHEME_OF_TAG]
+            operation["security"] = [{scheme: []} for scheme in schemes]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
 class _Edge:
-    """Refuses bodies over the limit and adds security headers, without touching streaming."""
+    """Adds security headers to every answer and bounds the body; FastAPI's own bound answers in plain text."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -52,6 +71,12 @@ class _Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
         received = 0
 
         async def limited() -> Message:
@@ -59,16 +84,7 @@ class _Edge:
             message = await receive()
             received += len(message.get("body", b""))
             if received > _BODY_LIMIT_BYTES:
-                return {"type": "http.disconnect"}
+                raise HTTPException(413, f"A body has {_BODY_LIMIT_BYTES // 1024} KiB at most")
             return message
 
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
-            await send(message)
-
-        length = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        if not length.isdigit() or int(length) > _BODY_LIMIT_BYTES:
-            await problems.too_large(_BODY_LIMIT_BYTES)(scope, receive, with_headers)
-            return
         await self._app(scope, limited, with_headers)

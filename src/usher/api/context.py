@@ -31,8 +31,11 @@ class Context:
     admin_token: str | None = field(default=None, repr=False)
 
 
-def get_context(connection: HTTPConnection) -> Context:
-    """Return the context of the application that serves this request."""
+async def get_context(connection: HTTPConnection) -> Context:
+    """Return the context of the application that serves this request.
+
+    Async, although it waits for nothing: FastAPI hands every other function to a thread.
+    """
     context: Context = connection.app.state.context
     return context
 

@@ -36,7 +36,7 @@ _CLOSE_UNAVAILABLE = 4503
 async def live(socket: WebSocket) -> None:
     """Serve one viewer."""
     await socket.accept()
-    context = get_context(socket)
+    context = await get_context(socket)
     try:
         user = await context.keys.user_of(socket.headers.get("x-api-key"))
     except NotAllowed as error:

@@ -92,8 +92,3 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     log.error("request_failed", method=request.method, path=request.url.path, error=type(error).__name__)
     return _answer(500, "A bug in Usher", "Something went wrong on our side; the log says more.", "bug")
-
-
-def too_large(limit_bytes: int) -> JSONResponse:
-    """Return the answer to a body over the limit."""
-    return _answer(413, "Too large", f"A body has {limit_bytes // 1024} KiB at most.", "body_too_large")

@@ -116,11 +116,13 @@ class Reports:
         reason: Reason | None = None,
         detail: str = "",
     ) -> Outcome:
-        meeting = await self._store.find(bot.meeting_id)
-        if meeting is None or meeting.connection_id != bot.connection_id:
+        report = Report(event, Source.BOT, bot.connection_id, reason=reason, detail=detail)
+        try:
+            outcome = await self._transitions.apply(bot.meeting_id, report)
+        except NotFound:
+            raise _superseded() from None
+        if outcome.meeting.connection_id != bot.connection_id:
             raise _superseded()
-        report = Report(event, Source.BOT, meeting.attempt, reason=reason, detail=detail)
-        outcome = await self._transitions.apply(meeting.meeting_id, report)
         if isinstance(outcome.decision, Refused):
             raise Conflict("contradiction", f"The report contradicts the meeting's state: {outcome.decision.why}.")
         return outcome

@@ -62,11 +62,13 @@ class Report:
         detail: Evidence for people.
         configuration: What is asked for, with `configuration_requested`.
         claim: The claimed effect that this report is the outcome of: it is completed with the change.
+
+    The attempt is told by its number, or by the connection that belongs to it.
     """
 
     event: Event | Callable[[Meeting], Event]
     by: Source
-    attempt: int
+    attempt: int | str
     reason: Reason | None = None
     detail: str = ""
     configuration: Configuration | None = None
@@ -103,7 +105,7 @@ class Transitions:
             if meeting is None:
                 raise NotFound("unknown_meeting", f"There is no meeting {meeting_id}.")
             event = report.event if isinstance(report.event, Event) else report.event(meeting)
-            decision = decide(meeting.snapshot, event, report.by, report.attempt)
+            decision = decide(meeting.snapshot, event, report.by, _attempt(meeting, report))
             if not isinstance(decision, Applied):
                 log.info("event_not_applied", meeting_id=meeting_id, trigger=event, by=report.by, why=decision.why)
                 return Outcome(decision, meeting)
@@ -165,6 +167,13 @@ class Transitions:
     def _reason(self, meeting: Meeting, row: Transition, report: Report) -> Reason | None:
         reason = reason_of(row.event, meeting.status, report.reason)
         return None if meeting.stop_requested and row.event is not Event.DEADLINE_PASSED else reason
+
+
+def _attempt(meeting: Meeting, report: Report) -> int:
+    """Return which attempt a report is about; a connection that is not the current one is of an older attempt."""
+    if isinstance(report.attempt, int):
+        return report.attempt
+    return meeting.attempt if report.attempt == meeting.connection_id else meeting.attempt - 1
 
 
 def status_frame(meeting: Meeting) -> StatusFrame:

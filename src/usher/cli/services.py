@@ -4,6 +4,8 @@ import asyncio
 import json
 from collections.abc import Coroutine
 
+import uvloop
+
 from usher.adapters.postgres.migrate import migrate as migrate_database
 from usher.bootstrap.http import listen, run_until_signal
 from usher.bootstrap.local import Local, open_local
@@ -23,7 +25,7 @@ def run(work: Coroutine[object, object, None], settings: Settings) -> None:
         await run_until_signal(asyncio.ensure_future(work))
 
     with speaking_plainly():
-        asyncio.run(main())
+        uvloop.run(main())
 
 
 def up() -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import uvloop
+
 from usher.domain.errors import Unavailable
 from usher.protocol.credentials import BotCredentials
 from usher.settings import Settings
@@ -57,7 +59,7 @@ def main() -> None:
     """Be the speech service that `usher up` starts: nothing of the manager is loaded."""
     settings = Settings()
     configure_logging(settings.log.level, settings.log.format)
-    asyncio.run(_until_signal(settings))
+    uvloop.run(_until_signal(settings))
 
 
 async def _until_signal(settings: Settings) -> None:

@@ -90,7 +90,7 @@ class ClientOptions(BaseModel):
     audio_format: Annotated[AudioFormat, BeforeValidator(_none_as_default)] = AudioFormat.FLOAT32
     initial_prompt: str | None = Field(default=None, max_length=2000)
     hotwords: str | None = Field(default=None, max_length=2000)
-    send_last_n_segments: int = Field(default=10, ge=1, le=100)
+    send_last_n_segments: int = Field(default=10, ge=1, le=1000)
     no_speech_thresh: float = Field(default=0.45, ge=0.0, le=1.0)
     vad_parameters: VadParameters | None = None
 

@@ -67,7 +67,8 @@ class ServerConfig:
         max_stream_s: Longest life of a stream, after which it is finalised and disconnected.
         handshake_timeout_s: Time a client has to send its options.
         send_timeout_s: Time a client has to take a message before its stream is given up.
-        flush_timeout_s: Time allowed for what is buffered to be transcribed when a stream or the server ends.
+        flush_timeout_s: When a stream ends, the longest wait for its next final text; when the server shuts down, the
+            time allowed for all of them.
         ping_interval_s: Time between keep-alive pings.
         ping_timeout_s: Time without an answer after which a client counts as gone.
         endpoint: When utterances begin and end.

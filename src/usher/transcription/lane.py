@@ -111,10 +111,18 @@ class Lane:
         while self._open and self.backlog >= limit:
             await self._wait()
 
-    async def drained(self) -> None:
-        """Waits until every ended utterance has its text."""
+    async def drained(self, *, patience_s: float) -> None:
+        """Waits until every ended utterance has its text. The queue is bounded, so that progress means an end.
+
+        Args:
+            patience_s: Longest wait for the next text.
+
+        Raises:
+            TimeoutError: There was no text for so long.
+        """
         while self._open and self._finals:
-            await self._wait()
+            async with asyncio.timeout(patience_s):
+                await self._wait()
 
     def close(self) -> None:
         """Forgets all work; nothing is delivered any more. Idempotent."""

@@ -180,8 +180,7 @@ class Session:
         """Makes everything heard final and sends it; False when the engine was too slow for that."""
         self._speech.finish()
         try:
-            async with asyncio.timeout(self._config.flush_timeout_s):
-                await self._lane.drained()
+            await self._lane.drained(patience_s=self._config.flush_timeout_s)
         except TimeoutError:
             return False
         self._ending = True

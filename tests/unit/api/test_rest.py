@@ -211,7 +211,7 @@ async def test_the_admin_api_makes_users_and_keys(api: Api) -> None:
 
 async def test_a_body_over_the_limit_is_refused(api: Api) -> None:
     answer = await api.http.post("/bots", content=b"x" * (300 * 1024), headers=api.mine)
-    assert problem(answer, 413)["code"] == "body_too_large"
+    assert problem(answer, 413)["code"] == "http_413"
 
 
 async def test_every_answer_carries_security_headers(api: Api) -> None:

@@ -228,7 +228,7 @@ async def test_a_draft_that_takes_longer_than_its_final_is_not_delivered_after_i
         first.draft(0, 10)
         await until(lambda: len(engine.heard) == 1)
         first.finish(0, 20)
-        await first.lane.drained()
+        await first.lane.drained(patience_s=PATIENCE_S)
         first.draft(1, 10)
         slow.set()
         await until(lambda: (1, False, "DRAFT") in first.told)
@@ -264,7 +264,7 @@ async def test_idle_workers_share_finals() -> None:
         await until(lambda: len(engine.heard) == 2)
         assert sorted(engine.batches) == [["a0f10"], ["b0f10"]]
         engine.tickets.release(9)
-        await asyncio.gather(*(stream.lane.drained() for stream in streams))
+        await asyncio.gather(*(stream.lane.drained(patience_s=PATIENCE_S) for stream in streams))
 
     await with_streams(engine, body, workers=2, batch_size=4)
 
@@ -324,7 +324,7 @@ async def test_texts_of_a_stream_come_in_order_with_many_workers() -> None:
         for utterance in range(20):
             for stream in streams:
                 stream.finish(utterance, 10)
-        await asyncio.gather(*(stream.lane.drained() for stream in streams))
+        await asyncio.gather(*(stream.lane.drained(patience_s=PATIENCE_S) for stream in streams))
         assert [stream.finals for stream in streams] == [list(range(20))] * 3
 
     await with_streams(engine, body, workers=4, batch_size=2)
@@ -343,7 +343,7 @@ async def test_a_failed_final_is_tried_again_and_then_reported_once() -> None:
         first.finish(0, 13)
         first.finish(1, 10)
         second.finish(0, 10)
-        await asyncio.gather(first.lane.drained(), second.lane.drained())
+        await asyncio.gather(first.lane.drained(patience_s=PATIENCE_S), second.lane.drained(patience_s=PATIENCE_S))
         assert first.told == [(0, True, None), (1, True, "fine")]
         assert second.told == [(0, True, "fine")]
         assert [job.prompt for job in engine.heard].count("a0f13") >= 2
@@ -362,7 +362,7 @@ async def test_a_failed_draft_is_dropped() -> None:
         first.draft(0, 10)
         await asyncio.sleep(0)
         first.finish(0, 20)
-        await first.lane.drained()
+        await first.lane.drained(patience_s=PATIENCE_S)
         assert first.told == [(0, True, "fine")]
 
     await with_streams(ScriptedEngine(say=say), body)
@@ -382,7 +382,7 @@ async def test_room_waits_for_the_backlog_to_shrink() -> None:
         await asyncio.wait_for(waiting, PATIENCE_S)
         assert first.lane.backlog == 20
         engine.tickets.release(2)
-        await first.lane.drained()
+        await first.lane.drained(patience_s=PATIENCE_S)
 
     await with_streams(engine, body)
 
@@ -395,13 +395,13 @@ async def test_a_closed_lane_hears_nothing_more_and_frees_its_waiters() -> None:
         first.finish(0, 10)
         first.finish(1, 10)
         await until(lambda: len(engine.heard) == 1)
-        waiting = asyncio.ensure_future(first.lane.drained())
+        waiting = asyncio.ensure_future(first.lane.drained(patience_s=PATIENCE_S))
         await asyncio.sleep(0)
         first.lane.close()
         await asyncio.wait_for(waiting, PATIENCE_S)
         second.finish(0, 10)
         engine.tickets.release(3)
-        await second.lane.drained()
+        await second.lane.drained(patience_s=PATIENCE_S)
         assert first.told == []
         assert engine.names == ["a0f10", "b0f10"]
 
@@ -420,7 +420,7 @@ async def test_lag_is_the_age_of_the_oldest_final() -> None:
             stream.finish(1, 10)
             assert (scheduler.lag_s, scheduler.waiting_finals) == (7.5, 2)
             engine.tickets.release(2)
-            await lane.drained()
+            await lane.drained(patience_s=PATIENCE_S)
             assert (scheduler.lag_s, scheduler.waiting_finals) == (0.0, 0)
 
 
@@ -467,7 +467,7 @@ def test_every_finished_utterance_gets_exactly_one_final_in_order(
                 await asyncio.sleep(0.001)
         async with asyncio.timeout(PATIENCE_S):
             for stream in streams:
-                await stream.lane.drained()
+                await stream.lane.drained(patience_s=PATIENCE_S)
         for stream, count in zip(streams, utterances, strict=True):
             assert stream.finals == list(range(count))
             newest = -1

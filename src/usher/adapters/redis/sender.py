@@ -11,6 +11,7 @@ log = structlog.get_logger(__name__)
 
 _MOST_WAITING = 10_000
 _BATCH = 200
+_GATHER_S = 0.005
 
 
 class FrameSender:
@@ -42,6 +43,7 @@ class FrameSender:
 
     async def _send_all(self) -> None:
         while self._waiting:
+            await asyncio.sleep(_GATHER_S)
             batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
             try:
                 async with self._client.pipeline(transaction=False) as pipeline:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
-from usher.api.auth import CurrentUser
+from usher.api.auth import ByUser
 from usher.api.bodies import meeting_body, running_bot
-from usher.api.context import Context, InContext
+from usher.api.context import Context
 from usher.api.problems import responses
 from usher.app.bots import Wish
 from usher.domain.errors import Invalid
@@ -23,8 +23,7 @@ async def send_bot(
     body: BotRequest,
     request: Request,
     response: Response,
-    user: CurrentUser,
-    context: InContext,
+    call: ByUser,
     idempotency_key: Annotated[
         str | None, Header(max_length=255, description="Repeating a request with its key sends no second bot.")
     ] = None,
@@ -32,38 +31,36 @@ async def send_bot(
     """Send a bot into a meeting. It is on its way when this returns; follow it by `/ws` or `GET /meetings/{id}`."""
     key = IdempotencyKey(idempotency_key, hashlib.sha256(await request.body()).digest()) if idempotency_key else None
     wish = Wish(
-        ref=_ref(body, context),
+        ref=_ref(body, call.context),
         bot_name=body.bot_name.strip() or "Usher",
         configuration=Configuration(body.language, body.task),
         join_at=body.join_at,
         idempotency=key,
     )
-    created = await context.bots.request(user.user_id, wish)
+    created = await call.context.bots.request(call.user.user_id, wish)
     if created.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return meeting_body(created.meeting)
 
 
 @router.get("/status", responses=responses())
-async def bots_status(user: CurrentUser, context: InContext) -> RunningBots:
+async def bots_status(call: ByUser) -> RunningBots:
     """List your bots that are under way."""
-    return RunningBots(running_bots=[running_bot(m) for m in await context.bots.list_running(user.user_id)])
+    return RunningBots(running_bots=[running_bot(m) for m in await call.context.bots.list_running(call.user.user_id)])
 
 
 @router.put("/{platform}/{native_meeting_id}/config", status_code=202, responses=responses(404, 409))
-async def configure_bot(
-    platform: str, native_meeting_id: str, body: ConfigurationRequest, user: CurrentUser, context: InContext
-) -> Accepted:
+async def configure_bot(platform: str, native_meeting_id: str, body: ConfigurationRequest, call: ByUser) -> Accepted:
     """Change language or task of your bot in that meeting; the meeting is `reconfiguring` until the bot has."""
     changes = {name: getattr(body, name) for name in body.model_fields_set}
-    meeting = await context.bots.configure(user.user_id, parse_platform(platform), native_meeting_id, changes)
+    meeting = await call.context.bots.configure(call.user.user_id, parse_platform(platform), native_meeting_id, changes)
     return Accepted(message="The bot was told to change its configuration.", meeting=meeting_body(meeting))
 
 
 @router.delete("/{platform}/{native_meeting_id}", status_code=202, responses=responses(404))
-async def stop_bot(platform: str, native_meeting_id: str, user: CurrentUser, context: InContext) -> Accepted:
+async def stop_bot(platform: str, native_meeting_id: str, call: ByUser) -> Accepted:
     """Stop your bot in that meeting, whatever it is doing. Stopping twice is stopping once."""
-    meeting = await context.bots.stop(user.user_id, parse_platform(platform), native_meeting_id)
+    meeting = await call.context.bots.stop(call.user.user_id, parse_platform(platform), native_meeting_id)
     return Accepted(message=f"The meeting is {meeting.status}.", meeting=meeting_body(meeting))
 
 

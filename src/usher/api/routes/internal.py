@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from usher.api.auth import CurrentBot
-from usher.api.context import InContext
+from usher.api.auth import ByBot
 from usher.api.problems import responses
 from usher.app.effects import wire_command
 from usher.app.reports import ExitReport
@@ -20,47 +19,44 @@ _MAY = responses(409, 410)
 
 
 @router.post("/started", responses=_MAY)
-async def started(_body: Started, bot: CurrentBot, context: InContext) -> ReportAnswer:
+async def started(_body: Started, call: ByBot) -> ReportAnswer:
     """The bot is in the meeting."""
-    return _answer(await context.reports.started(bot))
+    return _answer(await call.context.reports.started(call.bot))
 
 
 @router.post("/status", responses=_MAY)
-async def status(body: Status, bot: CurrentBot, context: InContext) -> ReportAnswer:
+async def status(body: Status, call: ByBot) -> ReportAnswer:
     """The bot is on its way."""
-    return _answer(await context.reports.status(bot, body.status))
+    return _answer(await call.context.reports.status(call.bot, body.status))
 
 
 @router.post("/exited", responses=_MAY)
-async def exited(body: Exited, bot: CurrentBot, context: InContext) -> ReportAnswer:
+async def exited(body: Exited, call: ByBot) -> ReportAnswer:
     """The bot's last word."""
     said = ExitReport(body.exit_code, body.reason, body.detail)
-    return _answer(await context.reports.exited(bot, said))
+    return _answer(await call.context.reports.exited(call.bot, said))
 
 
 @router.post("/heartbeat", responses=responses(410))
-async def heartbeat(_body: Heartbeat, bot: CurrentBot, context: InContext) -> HeartbeatAnswer:
+async def heartbeat(_body: Heartbeat, call: ByBot) -> HeartbeatAnswer:
     """Renew the bot's lease; the answer tells whether a command was missed."""
-    return HeartbeatAnswer(newest_seq=await context.reports.heartbeat(bot))
+    return HeartbeatAnswer(newest_seq=await call.context.reports.heartbeat(call.bot))
 
 
 @router.get("/commands", responses=responses(410))
 async def commands(
-    bot: CurrentBot,
-    context: InContext,
+    call: ByBot,
     after: Annotated[int, Query(ge=0, description="Only commands with a higher number.")] = 0,
 ) -> PendingCommands:
     """Return the commands that the bot has not acknowledged."""
-    stored = await context.reports.pending_commands(bot, after_seq=after)
+    stored = await call.context.reports.pending_commands(call.bot, after_seq=after)
     return PendingCommands(commands=[wire_command(command) for command in stored])
 
 
 @router.post("/commands/{seq}", status_code=204, responses=responses(404, 410))
-async def acknowledge(
-    seq: Annotated[int, Path(ge=1)], body: CommandOutcome, bot: CurrentBot, context: InContext
-) -> None:
+async def acknowledge(seq: Annotated[int, Path(ge=1)], body: CommandOutcome, call: ByBot) -> None:
     """Record what the bot did with a command."""
-    await context.reports.acknowledge(bot, seq, outcome=body.outcome, detail=body.detail)
+    await call.context.reports.acknowledge(call.bot, seq, outcome=body.outcome, detail=body.detail)
 
 
 def _answer(outcome: Outcome) -> ReportAnswer:
