@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 from pydantic import SecretStr
 
+import usher
 from usher.domain.meeting import Platform
 from usher.protocol.bot import BotConfiguration, Patience
 
@@ -28,7 +30,6 @@ def configuration(
     transcription_url: str,
     meeting_url: str,
     chromium: Path | None,
-    language: str | None = None,
     **patience: float,
 ) -> BotConfiguration:
     """What a bot under test is told."""
@@ -40,7 +41,6 @@ def configuration(
         native_meeting_id="standup",
         meeting_url=SecretStr(meeting_url),
         bot_name="Usher",
-        language=language,
         token=SecretStr(TOKEN),
         manager_url=manager_url,
         redis_url=SecretStr(redis_url),
@@ -72,15 +72,17 @@ class BotProcess:
         return [process for process in self.family if process.is_running()]
 
     def browser_processes(self, kind: str) -> list[psutil.Process]:
-        """Processes of its browser of a kind, "renderer" for example; "" is the browser itself."""
+        """Processes of its browser of a kind: "renderer", "gpu-process", …"""
         found = []
         for process in self.look():
             with contextlib.suppress(psutil.Error):
-                arguments = process.cmdline()
-                kinds = [argument.removeprefix("--type=") for argument in arguments if argument.startswith("--type=")]
-                if any("user-data-dir" in argument for argument in arguments) and (kinds or [""])[0] == kind:
+                if f"--type={kind}" in process.cmdline():
                     found.append(process)
         return found
+
+    def named(self, name: str) -> list[psutil.Process]:
+        """Its processes that run a program of that name."""
+        return [process for process in self.look() if Path(process.exe()).name == name]
 
     def terminate(self) -> None:
         """Ask it to end, as launchers do."""
@@ -102,15 +104,19 @@ class BotProcess:
 
     def events(self) -> list[dict[str, Any]]:
         """Its log."""
-        import json
-
         return [json.loads(line) for line in self.log if line.startswith("{")]
 
 
 @contextlib.asynccontextmanager
 async def running_bot(told: BotConfiguration) -> AsyncIterator[BotProcess]:
     """Start a bot; it is killed in the end if it still runs."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **told.to_environment()}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        # The bot under test is the one of this tree, whatever is installed.
+        "PYTHONPATH": str(Path(usher.__file__).parents[1]),
+        **told.to_environment(),
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

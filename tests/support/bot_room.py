@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, async_playwright
-from tests.support.bot_manager import serving
+from tests.support.bot_manager_server import serving
 
 from usher.room import room_app
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from usher.domain.lifecycle import Reason
 from usher.protocol.bot import BotConfiguration
@@ -17,26 +18,36 @@ log = structlog.get_logger(__name__)
 _TIMEOUT_S = 5.0
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _OVER = frozenset({401, 403, 404, 410})
-_MOST_REPORTS = 100
+_MOST_WAITING = 100
+_COMMANDS = "/commands/"
+
+_Answer = TypeVar("_Answer", bound=BaseModel)
 
 
 class Callbacks:
     """A client of the manager's callbacks for one attempt.
+
+    Args:
+        configuration: Where the manager is and what proves this attempt.
+        retry_s: Seconds between tries, by their number.
 
     Attributes:
         over: Set when the manager says that the attempt is over: leave and exit.
         behind: Set when a heartbeat's answer shows a command that was not executed yet.
     """
 
-    def __init__(self, configuration: BotConfiguration) -> None:
+    def __init__(self, configuration: BotConfiguration, *, retry_s: tuple[float, ...] = _RETRY_S) -> None:
+        self._retry_s = retry_s
         self._http = httpx.AsyncClient(
             base_url=f"{configuration.manager_url}/internal/bots/{configuration.connection_id}",
             headers={"Authorization": f"Bearer {configuration.token.get_secret_value()}"},
             timeout=_TIMEOUT_S,
+            trust_env=False,
         )
         self._heartbeat_s = configuration.patience.heartbeat_s
         self._away_s = configuration.patience.manager_away_s
-        self._reports: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(_MOST_REPORTS)
+        self._reports: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self._room = asyncio.Semaphore(_MOST_WAITING)
         self._seq = 0
         self._answered_at = time.monotonic()
         self.over = asyncio.Event()
@@ -48,7 +59,7 @@ class Callbacks:
         await self._http.aclose()
 
     def report(self, kind: str, **body: object) -> None:
-        """Queue a report (`status`, `started`, `exited`); reports are sent in order."""
+        """Queue a report (`status`, `started`, `exited`); reports are sent in order. A visit makes five at most."""
         self._seq += 1
         self._reports.put_nowait((f"/{kind}", {"seq": self._seq, **body}))
 
@@ -61,6 +72,8 @@ class Callbacks:
         while True:
             path, body = await self._reports.get()
             await self._until_answered("POST", path, body)
+            if path.startswith(_COMMANDS):
+                self._room.release()
             self._reports.task_done()
 
     async def all_reported(self, timeout_s: float) -> None:
@@ -75,23 +88,21 @@ class Callbacks:
         """Send heartbeats until cancelled; return if the manager was away for too long."""
         while time.monotonic() - self._answered_at < self._away_s:
             answer = await self._try("POST", "/heartbeat", {"executed_seq": self.executed_seq})
-            if answer is not None and answer.is_success:
-                newest = HeartbeatAnswer.model_validate_json(answer.content).newest_seq
-                if newest > self.executed_seq:
-                    self.behind.set()
+            said = _read(HeartbeatAnswer, answer)
+            if said is not None and said.newest_seq > self.executed_seq:
+                self.behind.set()
             await asyncio.sleep(self._heartbeat_s)
         log.error("manager_away", seconds=self._away_s)
 
     async def pending_commands(self) -> list[Command]:
         """Return the commands above the executed ones; empty if the manager does not answer (it is asked again)."""
-        answer = await self._try("GET", f"/commands?after={self.executed_seq}")
-        if answer is None or not answer.is_success:
-            return []
-        return PendingCommands.model_validate_json(answer.content).commands
+        pending = _read(PendingCommands, await self._try("GET", f"/commands?after={self.executed_seq}"))
+        return [] if pending is None else pending.commands
 
     async def acknowledge(self, seq: int, outcome: CommandOutcome) -> None:
-        """Tell what became of a command, until answered."""
-        await self._until_answered("POST", f"/commands/{seq}", outcome.model_dump())
+        """Queue what became of a command, behind the reports; wait while too many wait already."""
+        await self._room.acquire()
+        self._reports.put_nowait((f"{_COMMANDS}{seq}", outcome.model_dump()))
 
     async def _until_answered(self, method: str, path: str, body: dict[str, Any]) -> None:
         tries = 0
@@ -101,7 +112,7 @@ class Callbacks:
                 if not answer.is_success:
                     log.warning("report_refused", path=path, status=answer.status_code)
                 return
-            await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+            await asyncio.sleep(self._retry_s[min(tries, len(self._retry_s) - 1)])
             tries += 1
 
     async def _try(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response | None:
@@ -111,6 +122,17 @@ class Callbacks:
             log.warning("manager_unreachable", path=path.partition("?")[0], error=type(error).__name__)
             return None
         self._answered_at = time.monotonic()
-        if answer.status_code in _OVER and not path.startswith("/commands/"):
+        if answer.status_code in _OVER and not path.startswith(_COMMANDS):
             self.over.set()
         return answer
+
+
+def _read(model: type[_Answer], answer: httpx.Response | None) -> _Answer | None:
+    """Return what an answer says; None if there is none, or not one that this version understands."""
+    if answer is None or not answer.is_success:
+        return None
+    try:
+        return model.model_validate_json(answer.content)
+    except ValidationError:
+        log.warning("answer_not_understood", answer=model.__name__)
+        return None

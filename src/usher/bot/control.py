@@ -1,7 +1,8 @@
 """Commands: heard over Redis Pub/Sub, re-read from the manager where one may have been missed, executed once each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from usher.bot.callbacks import Callbacks
+from usher.bot.cancellation import is_cancelled
 from usher.protocol.commands import Command, CommandOutcome, command_channel, parse_command
 
 log = structlog.get_logger(__name__)
@@ -28,9 +30,13 @@ class Control:
         callbacks: Where missed commands are read from and outcomes are told.
         connection_id: Names the channel.
         execute: Carries out one command.
+        retry_s: Seconds until Redis is tried again.
     """
 
-    def __init__(self, redis: Redis, callbacks: Callbacks, connection_id: str, execute: Execute) -> None:
+    def __init__(
+        self, redis: Redis, callbacks: Callbacks, connection_id: str, execute: Execute, *, retry_s: float = _RETRY_S
+    ) -> None:
+        self._retry_s = retry_s
         self._redis = redis
         self._callbacks = callbacks
         self._channel = command_channel(connection_id)
@@ -45,18 +51,24 @@ class Control:
             group.create_task(self._work())
 
     async def _listen(self) -> None:
-        while True:
+        while not is_cancelled():
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(self._channel)
-                    self._callbacks.behind.set()
-                    while True:
-                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=_POLL_S)
-                        if message is not None:
-                            self._take(message["data"])
+                    while not is_cancelled():
+                        self._hear(await pubsub.get_message(timeout=_POLL_S))
             except (RedisError, OSError) as error:
                 log.warning("commands_unreachable", error=type(error).__name__)
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(self._retry_s)
+
+    def _hear(self, message: Mapping[str, Any] | None) -> None:
+        if message is None:
+            return
+        if message["type"] == "subscribe":
+            # The client subscribes again by itself after a reconnect: what was published in between has to be read.
+            self._callbacks.behind.set()
+        elif message["type"] == "message":
+            self._take(message["data"])
 
     def _take(self, data: bytes) -> None:
         try:
@@ -92,7 +104,10 @@ class Control:
             await self._callbacks.acknowledge(command.seq, outcome)
 
     async def _with_missed(self, command: Command) -> Command:
-        """Return the oldest command that is pending before `command`, and queue the others: none overtakes another."""
+        """Return the oldest command that is pending before `command`, and queue the others: none overtakes another.
+
+        Where the manager does not tell, `command` goes first: it says all that is wanted now, and a leave cannot wait.
+        """
         pending = [c for c in await self._callbacks.pending_commands() if c.seq < command.seq]
         if not pending:
             return command

@@ -10,6 +10,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from usher.bot.cancellation import is_cancelled
 from usher.protocol.segments import STREAM, SegmentEntry, SpokenSegment, sign
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,10 @@ class Publisher:
         lost: Segments that had to go unsent.
     """
 
-    def __init__(self, redis: Redis, meeting_id: int, connection_id: str, token: str) -> None:
+    def __init__(
+        self, redis: Redis, meeting_id: int, connection_id: str, token: str, *, retry_s: float = _RETRY_S
+    ) -> None:
+        self._retry_s = retry_s
         self._redis = redis
         self._meeting_id = meeting_id
         self._connection_id = connection_id
@@ -55,13 +59,14 @@ class Publisher:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        while True:
+        while not is_cancelled():
             await self._news.wait()
             self._news.clear()
-            while self._waiting:
+            while self._waiting and not is_cancelled():
                 if not await self._send_some():
-                    await asyncio.sleep(_RETRY_S)
-            self._idle.set()
+                    await asyncio.sleep(self._retry_s)
+            if not self._waiting:
+                self._idle.set()
 
     async def flush(self, timeout_s: float) -> None:
         """Wait until everything is sent, at most so long."""

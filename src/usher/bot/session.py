@@ -14,11 +14,11 @@ from playwright.async_api import Error as PlaywrightError
 from redis.asyncio import Redis
 
 from usher.bot.audio.ears import TrackEars
-from usher.bot.audio.listener import Speech
 from usher.bot.audio.receiver import open_receiver
+from usher.bot.audio.speech import Speech
 from usher.bot.browser import OpenBrowser, open_browser
-from usher.bot.control import Control
 from usher.bot.callbacks import Callbacks
+from usher.bot.control import Control
 from usher.bot.platforms import MeetingPage, open_platform
 from usher.bot.platforms.port import JoinFailed, first_line
 from usher.bot.publisher import Publisher
@@ -60,15 +60,14 @@ class _Bot:
         self._ears = TrackEars(configuration.meeting_id, configuration.connection_id, speech, self._publisher.publish)
         self._control = Control(self._redis, self._callbacks, configuration.connection_id, self._execute)
         self._tasks: list[asyncio.Task[None]] = []
+        self._doomed = False
 
     async def run(self) -> int:
         """Visit, then hand in what is left and say goodbye."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._leave.set)
-        for service in (self._callbacks.send_reports(), self._publisher.run(), self._control.run()):
-            self._begin(service)
         ending = await self._visit()
-        _destroy_if_hanging(_HANGING_S)
+        self._last_resort()
         log.info("visit_ended", reason=ending.reason, exit_code=ending.exit_code, detail=ending.detail)
         await self._ears.finish()
         await self._publisher.flush(_FLUSH_S)
@@ -80,47 +79,69 @@ class _Bot:
 
     async def _visit(self) -> Ending:
         """Stay until the visit ends by itself, or somebody or something ends it."""
-        async with AsyncExitStack() as stack:
-            try:
+        services = {
+            self._begin("reports", self._callbacks.send_reports()),
+            self._begin("publisher", self._publisher.run()),
+            self._begin("commands", self._control.run()),
+        }
+        beating = self._begin("heartbeats", self._callbacks.beat())
+        leaving = self._begin("leave", _wait(self._leave))
+        over = self._begin("over", _wait(self._callbacks.over))
+        visiting = asyncio.create_task(self._visit_with_browser())
+        await asyncio.wait({visiting, beating, leaving, over, *services}, return_when=asyncio.FIRST_COMPLETED)
+        if visiting.done():
+            return visiting.result()
+        self._last_resort()
+        visiting.cancel()
+        await asyncio.wait({visiting})
+        if leaving.done() or over.done():
+            return _STOPPED
+        return Ending(1, Reason.CRASHED, "the manager was away" if beating.done() else "a part of the bot died")
+
+    async def _visit_with_browser(self) -> Ending:
+        """Visit; what goes wrong after the end, in closing the browser, does not change how the visit ended."""
+        ending: Ending | None = None
+        try:
+            async with AsyncExitStack() as stack:
                 receiver = await stack.enter_async_context(open_receiver(self._ears))
-                return await self._stay(await stack.enter_async_context(self._browser(receiver.script)))
-            except PlaywrightError as error:
-                return Ending(1, Reason.CRASHED, f"the browser: {first_line(error)}")
-            except (JoinFailed, OSError) as error:
-                return Ending(1, Reason.JOIN_FAILED, first_line(error))
+                ending = await self._stay(await stack.enter_async_context(self._browser(receiver.script)))
+                self._last_resort()
+        except PlaywrightError as error:
+            return ending or Ending(1, Reason.CRASHED, f"the browser: {first_line(error)}")
+        except (JoinFailed, OSError) as error:
+            return ending or Ending(1, Reason.JOIN_FAILED, first_line(error))
+        # The guard of the process: whatever goes wrong in a visit, the manager is told, and the text is handed in.
+        except Exception as error:
+            log.exception("visit_crashed")
+            return ending or Ending(1, Reason.CRASHED, f"{type(error).__name__} in the bot")
+        return ending
 
     def _browser(self, script: str) -> Any:  # noqa: ANN401 - the context manager's type has no public name
         wanted = self._configuration
         return open_browser(_existing(wanted.chromium), headless=wanted.headless, sandbox=wanted.sandbox, script=script)
 
     async def _stay(self, browser: OpenBrowser) -> Ending:
+        """Visit until the end, the death of the browser, or cancellation, which is the wish to leave."""
         configuration = self._configuration
         page = open_platform(configuration.platform, browser.page)
         visit = Visit(page, configuration.patience, self._watch())
         url = configuration.meeting_url.get_secret_value()
         visiting = asyncio.create_task(visit.run(url, configuration.bot_name))
-        beating = asyncio.create_task(self._callbacks.beat())
-        leaving = asyncio.create_task(self._leave.wait())
-        over = asyncio.create_task(self._callbacks.over.wait())
         broken = asyncio.create_task(browser.broken.wait())
-        everything = {visiting, beating, leaving, over, broken}
         try:
-            await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
-            if visiting.done():
-                return visiting.result()
-            if broken.done():
-                return Ending(1, Reason.CRASHED, "the browser or its page died")
-            await self._leave_page(page, visiting)
-            return _STOPPED if leaving.done() or over.done() else Ending(1, Reason.CRASHED, "the manager was away")
+            await asyncio.wait({visiting, broken}, return_when=asyncio.FIRST_COMPLETED)
+            return visiting.result() if visiting.done() else Ending(1, Reason.CRASHED, "the browser or its page died")
+        except asyncio.CancelledError:
+            visiting.cancel()
+            await asyncio.wait({visiting})
+            await self._leave_page(page)
+            raise
         finally:
-            for task in everything:
-                task.cancel()
-            await asyncio.wait(everything)
-            self._begin(self._callbacks.beat())
+            visiting.cancel()
+            broken.cancel()
+            await asyncio.wait({visiting, broken})
 
-    async def _leave_page(self, page: MeetingPage, visiting: "asyncio.Task[Ending]") -> None:
-        visiting.cancel()
-        await asyncio.wait({visiting})
+    async def _leave_page(self, page: MeetingPage) -> None:
         try:
             async with asyncio.timeout(self._configuration.patience.leave_s):
                 await page.leave()
@@ -141,12 +162,20 @@ class _Bot:
             return CommandOutcome(outcome="applied")
         try:
             await self._ears.configure(command.language, command.task)
-        except (TimeoutError, OSError) as error:
-            return CommandOutcome(outcome="refused", detail=f"the speech service: {type(error).__name__}")
+        except TimeoutError:
+            return CommandOutcome(outcome="refused", detail="the speech service did not confirm in time")
         return CommandOutcome(outcome="applied")
 
-    def _begin(self, service: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(service))
+    def _begin(self, name: str, part: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(part, name=name)
+        task.add_done_callback(_note_death)
+        self._tasks.append(task)
+        return task
+
+    def _last_resort(self) -> None:
+        if not self._doomed:
+            self._doomed = True
+            _destroy_if_hanging(_HANGING_S)
 
     async def _end(self) -> None:
         for task in self._tasks:
@@ -156,6 +185,15 @@ class _Bot:
             async with asyncio.timeout(1.0):
                 await self._callbacks.close()
                 await self._redis.aclose()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _note_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("part_died", part=task.get_name(), error=type(error).__name__, exc_info=error)
 
 
 def _existing(chromium: Path | None) -> Path | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 import structlog
@@ -15,9 +15,15 @@ from usher.protocol.bot import Patience
 
 log = structlog.get_logger(__name__)
 
-_ON_THE_WAY_S = 0.3
-_INSIDE_S = 1.0
 _BLIND_LOOKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between two looks at the page: on the way in, and inside."""
+
+    on_the_way_s: float = 0.3
+    inside_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ _ENDINGS = {
 class Visit:
     """One visit, from the door to its end. It ends by itself; whoever wants it to end sooner cancels it."""
 
-    def __init__(self, page: MeetingPage, patience: Patience, watch: Watch) -> None:
+    def __init__(self, page: MeetingPage, patience: Patience, watch: Watch, pace: Pace = Pace()) -> None:
+        self._pace = pace
         self._page = page
         self._patience = patience
         self._watch = watch
@@ -63,7 +70,7 @@ class Visit:
         try:
             async with asyncio.timeout(self._patience.join_s):
                 await self._page.join(url, name)
-                presence = await self._wait_while(Presence.CONNECTING)
+                presence = await self._wait_while({Presence.CONNECTING})
         except TimeoutError:
             return Ending(1, Reason.JOIN_FAILED, f"no way in after {self._patience.join_s:.0f} s")
         except (JoinFailed, PlaywrightError) as error:
@@ -81,16 +88,17 @@ class Visit:
         self._watch.waiting()
         try:
             async with asyncio.timeout(self._patience.admission_s):
-                return await self._wait_while(Presence.LOBBY)
+                # Pages that let one in show for a moment that they connect.
+                return await self._wait_while({Presence.LOBBY, Presence.CONNECTING})
         except TimeoutError:
             return Presence.LOBBY
 
-    async def _wait_while(self, presence: Presence) -> Presence:
+    async def _wait_while(self, presences: Set[Presence]) -> Presence:
         while True:
             seen = await self._look()
-            if seen.presence is not presence:
+            if seen.presence not in presences:
                 return seen.presence
-            await asyncio.sleep(_ON_THE_WAY_S)
+            await asyncio.sleep(self._pace.on_the_way_s)
 
     async def _attend(self) -> Ending:
         while True:
@@ -100,7 +108,7 @@ class Visit:
             self._watch.voices(seen.voices)
             if (ending := self._loneliness(seen)) is not None:
                 return ending
-            await asyncio.sleep(_INSIDE_S)
+            await asyncio.sleep(self._pace.inside_s)
 
     async def _look(self) -> Sighting:
         """Look at the page; a page that cannot be seen several times running is broken."""
@@ -109,12 +117,15 @@ class Visit:
                 return await self._page.look()
             except (PlaywrightError, TimeoutError) as error:
                 log.warning("page_not_seen", error=type(error).__name__)
-                await asyncio.sleep(_ON_THE_WAY_S)
+                await asyncio.sleep(self._pace.on_the_way_s)
         return Sighting(Presence.BROKEN, (), {})
 
     def _loneliness(self, seen: Sighting) -> Ending | None:
         if any(not person.is_self for person in seen.people):
             self._met_somebody, self._alone_since = True, None
+            return None
+        if not seen.people:
+            # The bot itself is not in the list either: the page shows no people, which says nothing about who is there.
             return None
         now = time.monotonic()
         self._alone_since = self._alone_since or now

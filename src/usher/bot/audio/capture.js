@@ -13,6 +13,7 @@
 
   const FRAME = 1600;
   const BACKLOG = 1200;
+  const MOST_UNSENT_BYTES = 8 * 1024 * 1024;
   const WORKLET = `registerProcessor("usher-capture", class extends AudioWorkletProcessor {
     constructor() { super(); this.frame = new Float32Array(${FRAME}); this.filled = 0; this.position = 0; }
     process([input]) {
@@ -43,7 +44,8 @@
   }
 
   function send(message) {
-    if (socket?.readyState === WebSocket.OPEN) socket.send(message);
+    // A bot that does not read loses samples, which it will notice; the page does not run out of memory.
+    if (socket?.readyState === WebSocket.OPEN) socket.bufferedAmount < MOST_UNSENT_BYTES && socket.send(message);
     else if (waiting.length < BACKLOG) waiting.push(message);
   }
 

@@ -31,11 +31,17 @@ class SampleClock:
         self._moments: deque[datetime] = deque(maxlen=_MOST_ANCHORS)
 
     def note(self, position: int, samples: int) -> None:
-        """Take note that samples from `position` on have just arrived."""
-        if self._positions and position < self._positions[-1] + _ANCHOR_EVERY:
-            return
-        self._positions.append(position)
-        self._moments.append(self._clock.now() - timedelta(seconds=samples / SAMPLE_RATE))
+        """Take note that samples from `position` on have just arrived.
+
+        Samples come late where the machine is busy, and never early: the earliest of a few seconds tells best.
+        """
+        heard = self._clock.now() - timedelta(seconds=samples / SAMPLE_RATE)
+        if not self._positions or position >= self._positions[-1] + _ANCHOR_EVERY:
+            self._positions.append(position)
+            self._moments.append(heard)
+        elif position >= self._positions[-1]:
+            since = timedelta(seconds=(position - self._positions[-1]) / SAMPLE_RATE)
+            self._moments[-1] = min(self._moments[-1], heard - since)
 
     def at(self, position: int) -> datetime:
         """Return when the sample at `position` was heard."""

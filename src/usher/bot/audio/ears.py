@@ -9,8 +9,9 @@ from dataclasses import replace
 import structlog
 
 from usher.bot.audio.clock import SampleClock, SteadyClock
-from usher.bot.audio.listener import Listener, Publish, Speech
+from usher.bot.audio.listener import Listener, Publish
 from usher.bot.audio.receiver import Frame
+from usher.bot.audio.speech import Speech
 from usher.bot.audio.tape import count, is_loud
 from usher.protocol.commands import Task
 
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 _PREROLL_FRAMES = 10
 _MOST_TRACKS = 200
+_MOST_NAME = 255
 
 
 class _Track:
@@ -51,7 +53,10 @@ class TrackEars:
         self._names: Mapping[str, str] = {}
 
     def begin(self, track: int, track_id: str) -> None:
-        """A track appeared."""
+        """A track appeared. A page that was loaded anew counts from one again: then it takes the old one's place."""
+        known = self._tracks.get(track)
+        if known is not None and known.track_id != track_id:
+            self.end(track)
         if track not in self._tracks and len(self._tracks) < _MOST_TRACKS:
             self._tracks[track] = _Track(track_id, self._clock)
 
@@ -73,13 +78,14 @@ class TrackEars:
         """Finish listening to a track that is over."""
         heard = self._tracks.pop(track, None)
         if heard is not None and heard.listener is not None:
+            _note_losses(heard.listener)
             task = asyncio.create_task(heard.listener.finish())
             self._ended.add(task)
             task.add_done_callback(self._ended.discard)
 
     def name(self, names: Mapping[str, str]) -> None:
         """Say who speaks on which track, by the page's name of the track."""
-        self._names = names
+        self._names = {track_id: name[:_MOST_NAME] for track_id, name in names.items() if name}
 
     async def configure(self, language: str | None, task: Task) -> None:
         """Change language and task for speech from now on, on every track.
@@ -92,10 +98,8 @@ class TrackEars:
 
     async def finish(self) -> None:
         """Take the last text of every track. Bounded by the listeners' own limits."""
-        for track in list(self._tracks.values()):
-            if track.listener is not None and (track.listener.tape.missing or track.listener.tape.dropped):
-                tape = track.listener.tape
-                log.warning("audio_incomplete", missing_samples=tape.missing, dropped_samples=tape.dropped)
+        for listener in self._listeners():
+            _note_losses(listener)
         await asyncio.gather(*(listener.finish() for listener in self._listeners()), *self._ended)
 
     def _listeners(self) -> list[Listener]:
@@ -124,3 +128,9 @@ class TrackEars:
             return last[0] if last else None
 
         return speaker
+
+
+def _note_losses(listener: Listener) -> None:
+    tape = listener.tape
+    if tape.missing or tape.dropped:
+        log.warning("audio_incomplete", missing_samples=tape.missing, dropped_samples=tape.dropped)

@@ -19,6 +19,10 @@ log = structlog.get_logger(__name__)
 _HEADER = struct.Struct("<Id")
 _SECRET_S = 10.0
 _MOST_FRAME_BYTES = 64 * 1024
+_SAMPLE_BYTES = 4
+_MOST_POSITION = 2**53
+_MOST_NAME = 200
+_MALFORMED = (ValueError, KeyError, TypeError, OverflowError, struct.error)
 _SCRIPT = Path(__file__).with_name("capture.js")
 
 
@@ -66,6 +70,9 @@ async def open_receiver(ears: Ears) -> AsyncIterator[Receiver]:
                 await _receive(socket, ears)
         except (ConnectionClosed, TimeoutError):
             log.info("capture_disconnected")
+        except _MALFORMED as error:
+            # Only this connection ends: the capture script comes back with a new one.
+            log.warning("capture_malformed", error=type(error).__name__)
 
     async with serve(
         handle, "127.0.0.1", 0, compression=None, max_size=_MOST_FRAME_BYTES, ping_interval=None
@@ -88,11 +95,18 @@ async def _is_ours(socket: ServerConnection, secret: str) -> bool:
 async def _receive(socket: ServerConnection, ears: Ears) -> None:
     async for message in socket:
         if isinstance(message, bytes):
-            track, position = _HEADER.unpack_from(message)
-            ears.hear(track, Frame(int(position), message[_HEADER.size :]))
+            ears.hear(*_read_frame(message))
             continue
         news = json.loads(message)
         if news["type"] == "track":
-            ears.begin(int(news["id"]), str(news["trackId"]))
+            ears.begin(int(news["id"]), str(news["trackId"])[:_MOST_NAME])
         elif news["type"] == "ended":
             ears.end(int(news["id"]))
+
+
+def _read_frame(message: bytes) -> tuple[int, Frame]:
+    track, position = _HEADER.unpack_from(message)
+    pcm = message[_HEADER.size :]
+    if not 0 <= position < _MOST_POSITION or len(pcm) % _SAMPLE_BYTES:
+        raise ValueError("not a frame of samples")
+    return track, Frame(int(position), pcm)

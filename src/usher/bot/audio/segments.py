@@ -1,15 +1,25 @@
 """From the speech service's messages to segments with stable names and revisions."""
 
+import math
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from usher.protocol.segments import SpokenSegment
-from usher.protocol.whisper import Segment
+from usher.protocol.whisper import ProtocolViolation, Segment
 
 _TENTHS = 10
+_MOST_KNOWN = 2000
+_MOST_SECONDS = 30 * 24 * 3600.0
+_MOST_REVISION = 2**31 - 1
+_MOST_ID = 10**18
+_MOST_TEXT = 20_000
+_MOST_LANGUAGE = 10
+_MOST_IN_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    segment_id: str
     text: str
     completed: bool
     revision: int
@@ -18,47 +28,109 @@ class _Known:
 class SegmentReader:
     """Tells news from repetition within one session.
 
-    Usher's own server names its segments; of a stock server's the start is the name, in tenths of a second.
+    Usher's own server names its segments. Of a stock server's the start is the name, in tenths of a second; text that
+    is not final may begin a little elsewhere in the next message and keeps its name.
     """
 
     def __init__(self, session_uid: str) -> None:
         self._session_uid = session_uid
-        self._known: dict[str, _Known] = {}
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._open: SpokenSegment | None = None
         self.language: str | None = None
         self.final_until_s = 0.0
 
     def read(self, segments: list[Segment], speaker: str | None) -> list[SpokenSegment]:
-        """Return what is new in a message, said by `speaker`."""
-        return [news for segment in segments if (news := self._news(segment, speaker)) is not None]
+        """Return what is new in a message, said by `speaker`.
+
+        Raises:
+            ProtocolViolation: A number in the message is none, or makes no sense.
+        """
+        latest = segments[-_MOST_IN_MESSAGE:]
+        return [news for segment in latest if (news := self._news(segment, speaker)) is not None]
 
     def close(self) -> SpokenSegment | None:
         """Return the last partial text as final: a stock server does not finish it at the end of the audio."""
-        if self._open is None:
+        last, self._open = self._open, None
+        if last is None:
             return None
-        return self._open.model_copy(update={"completed": True, "revision": self._open.revision + 1})
+        self.final_until_s = max(self.final_until_s, last.end_s)
+        return last.model_copy(update={"completed": True, "revision": min(last.revision + 1, _MOST_REVISION)})
 
     def _news(self, segment: Segment, speaker: str | None) -> SpokenSegment | None:
-        text, start_s, end_s = segment.text.strip(), float(segment.start), float(segment.end)
-        name = f"{self._session_uid}:{segment.id if segment.id is not None else f't{round(start_s * _TENTHS)}'}"
-        known = self._known.get(name)
-        if not text or (known is not None and (known.text, known.completed) == (text, segment.completed)):
+        text, start_s, end_s = segment.text.strip()[:_MOST_TEXT], _seconds(segment.start), _seconds(segment.end)
+        key = _key(segment, start_s)
+        known = self._known.get(key) or self._moved(segment, start_s, end_s)
+        if known is not None and (known.completed or (known.text, known.completed) == (text, segment.completed)):
             return None
-        if known is not None and known.completed:
+        segment_id = known.segment_id if known is not None else f"{self._session_uid}:{key}"
+        if not text:
+            self._withdraw(segment_id)
             return None
-        revision = segment.revision if segment.revision is not None else (known.revision + 1 if known else 0)
-        self._known[name] = _Known(text, segment.completed, revision)
+        revision = _revision(segment, known)
+        self._remember(key, _Known(segment_id, text, segment.completed, revision))
         spoken = SpokenSegment(
-            segment_id=name,
+            segment_id=segment_id,
             revision=revision,
             start_s=start_s,
             end_s=max(start_s, end_s),
             text=text,
             speaker=speaker,
-            language=segment.language or self.language,
+            language=_language(segment.language or self.language),
             completed=segment.completed,
         )
-        if segment.completed:
-            self.final_until_s = max(self.final_until_s, end_s)
-        self._open = None if segment.completed else spoken
+        self._note_progress(spoken)
         return spoken
+
+    def _note_progress(self, spoken: SpokenSegment) -> None:
+        if not spoken.completed:
+            self._open = spoken
+            return
+        self.final_until_s = max(self.final_until_s, spoken.end_s)
+        self._withdraw(spoken.segment_id)
+
+    def _withdraw(self, segment_id: str) -> None:
+        if self._open is not None and self._open.segment_id == segment_id:
+            self._open = None
+
+    def _moved(self, segment: Segment, start_s: float, end_s: float) -> _Known | None:
+        """Return what is known of the open text if an unnamed segment covers a part of the same time."""
+        last = self._open
+        if segment.id is not None or last is None or start_s >= last.end_s or end_s <= last.start_s:
+            return None
+        return _Known(last.segment_id, last.text, last.completed, last.revision)
+
+    def _remember(self, key: str, known: _Known) -> None:
+        self._known[key] = known
+        self._known.move_to_end(key)
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+
+
+def _key(segment: Segment, start_s: float) -> str:
+    if segment.id is None:
+        return f"t{round(start_s * _TENTHS)}"
+    if not 0 <= segment.id < _MOST_ID:
+        raise ProtocolViolation("segment.id is not a small number")
+    return str(segment.id)
+
+
+def _revision(segment: Segment, known: _Known | None) -> int:
+    if segment.revision is None:
+        return min(known.revision + 1, _MOST_REVISION) if known is not None else 0
+    if not 0 <= segment.revision <= _MOST_REVISION:
+        raise ProtocolViolation("segment.revision is not a small number")
+    return segment.revision
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not -1.0 < seconds <= _MOST_SECONDS:
+        raise ProtocolViolation("segment times have to be seconds of the stream")
+    return max(0.0, seconds)
+
+
+def _language(language: str | None) -> str | None:
+    return language if language is not None and len(language) <= _MOST_LANGUAGE else None

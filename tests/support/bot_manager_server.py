@@ -1,0 +1,120 @@
+"""A manager as bots see it: a real HTTP server that keeps what they say, and answers as the test wants."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+_STOP_S = 10.0
+
+
+@dataclass
+class Manager:
+    """What bots said, and what they are answered.
+
+    Attributes:
+        reports: Kind and body of each report that was accepted, in order, repeated ones included.
+        outcomes: Number and outcome of each acknowledged command.
+        tokens: Authorization headers that were seen.
+        failures: So many of the next requests, other than heartbeats, are answered with 503.
+        over: Everything is answered with 410.
+        nonsense: Answers are well-formed HTTP and nothing else.
+        commands: What a bot may read again.
+    """
+
+    url: str = ""
+    reports: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    outcomes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    heartbeats: list[dict[str, Any]] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    asked_after: list[int] = field(default_factory=list)
+    requests: int = 0
+    failures: int = 0
+    over: bool = False
+    nonsense: bool = False
+
+    def kinds(self) -> list[str]:
+        """Reports in a word each: the status, or the kind."""
+        return [body.get("status", kind) for kind, body in self.reports]
+
+    def last_word(self) -> dict[str, Any]:
+        """Return the body of the report `exited`."""
+        return next(body for kind, body in self.reports if kind == "exited")
+
+    def answer(self, usual: dict[str, Any]) -> Response:
+        """Answer in the present mood."""
+        if self.over:
+            return Response(status_code=410)
+        return JSONResponse(["?"] if self.nonsense else usual)
+
+
+@contextlib.asynccontextmanager
+async def manager_server() -> AsyncIterator[Manager]:
+    """Serve a manager on a port of its own."""
+    manager = Manager()
+    async with serving(_app(manager)) as url:
+        manager.url = url
+        yield manager
+
+
+@contextlib.asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Serve an application on a free loopback port and yield its base URL."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await asyncio.wait({task}, timeout=_STOP_S)
+        listening.close()
+
+
+def _app(manager: Manager) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/internal/bots/{connection_id}/commands")
+    async def commands(after: int) -> Response:
+        manager.asked_after.append(after)
+        return manager.answer({"commands": [command for command in manager.commands if command["seq"] > after]})
+
+    @app.post("/internal/bots/{connection_id}/commands/{seq}")
+    async def acknowledge(seq: int, request: Request) -> Response:
+        return await _refused(manager, request) or _take_outcome(manager, seq, await request.json())
+
+    @app.post("/internal/bots/{connection_id}/heartbeat")
+    async def heartbeat(request: Request) -> Response:
+        manager.heartbeats.append(await request.json())
+        newest = max((command["seq"] for command in manager.commands), default=0)
+        return manager.answer({"newest_seq": newest})
+
+    @app.post("/internal/bots/{connection_id}/{kind}")
+    async def report(kind: str, request: Request) -> Response:
+        refused = await _refused(manager, request)
+        if refused is None and not manager.over:
+            manager.reports.append((kind, await request.json()))
+        return refused or manager.answer({"outcome": "applied"})
+
+    return app
+
+
+async def _refused(manager: Manager, request: Request) -> Response | None:
+    manager.requests += 1
+    manager.tokens.add(request.headers.get("authorization", ""))
+    if manager.failures > 0:
+        manager.failures -= 1
+        return Response(status_code=503)
+    return None
+
+
+def _take_outcome(manager: Manager, seq: int, body: dict[str, Any]) -> Response:
+    manager.outcomes.append((seq, body))
+    return manager.answer({"outcome": "applied"})
