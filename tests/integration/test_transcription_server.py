@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-from tests.support.models import find_model
 from tests.support.speech_clips import Pcm, clip, silence, transcripts
 from tests.support.transcription_client import open_client, open_ready_client
 from tests.support.wer import word_error_rate
@@ -26,13 +25,8 @@ SPOKEN = transcripts()
 
 
 @pytest.fixture(scope="module")
-def model_dir() -> Path:
-    return find_model()
-
-
-@pytest.fixture(scope="module")
-def engine(model_dir: Path) -> FasterWhisperEngine:
-    engine = make_engine(ServerConfig(model=str(model_dir)))
+def engine(speech_model: Path) -> FasterWhisperEngine:
+    engine = make_engine(ServerConfig(model=str(speech_model)))
     engine.load()
     return engine
 

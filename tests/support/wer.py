@@ -2,6 +2,8 @@
 
 import re
 
+from usher.demo.scoring import word_errors
+
 _CONTRACTIONS = {"mr": "mister", "i'm": "i am"}
 
 
@@ -13,10 +15,5 @@ def words(text: str) -> list[str]:
 
 def word_error_rate(reference: str, heard: str) -> float:
     """Edits that turn the heard words into the reference, divided by the number of reference words."""
-    wanted, got = words(reference), words(heard)
-    row = list(range(len(got) + 1))
-    for i, word in enumerate(wanted, 1):
-        before, row = row, [i]
-        for j, other in enumerate(got, 1):
-            row.append(min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (word != other)))
-    return row[-1] / max(1, len(wanted))
+    wanted = words(reference)
+    return word_errors(wanted, words(heard)) / max(1, len(wanted))

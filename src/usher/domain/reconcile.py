@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
 
 WORKLOAD_PREFIX = "usher"
-_WORKLOAD = re.compile(WORKLOAD_PREFIX + r"-([1-9][0-9]{0,17})-([1-9][0-9]{0,8})")
+_WORKLOAD = re.compile(WORKLOAD_PREFIX + r"-([1-9][0-9]{0,18})-([1-9][0-9]{0,9})")
 
 
 @dataclass(frozen=True, slots=True)

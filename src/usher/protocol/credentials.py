@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _PREFIX = "ub1"
-_TOKEN = re.compile(_PREFIX + r"\.([1-9][0-9]{0,17})\.([A-Za-z0-9-]{1,64})\.([0-9a-f]{64})")
+_TOKEN = re.compile(_PREFIX + r"\.([1-9][0-9]{0,18})\.([A-Za-z0-9-]{1,64})\.([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,17 @@ class EngineError(RuntimeError):
     """The engine could not transcribe what it was given; other audio may still work."""
 
 
+class Doubt(Enum):
+    """What speaks against a text."""
+
+    NONE = auto()
+    """Nothing."""
+    GUESSED = auto()
+    """The model was unsure of the words."""
+    LOOPING = auto()
+    """The text repeats itself, or does not end."""
+
+
 class Quality(Enum):
     """How much work a text is worth."""
 
@@ -54,7 +65,7 @@ class Result:
         language_prob: Probability of the detected language; 1.0 when it was given.
         no_speech_prob: Probability that the audio holds no speech.
         avg_logprob: Mean log probability of the tokens.
-        doubtful: The text looks like a loop or a guess. Finals are tried again before they are given out doubtful.
+        doubt: What speaks against the text. Doubtful finals are tried again before they are given out.
     """
 
     text: str
@@ -62,7 +73,7 @@ class Result:
     language_prob: float = 1.0
     no_speech_prob: float = 0.0
     avg_logprob: float = 0.0
-    doubtful: bool = False
+    doubt: Doubt = Doubt.NONE
 
     def is_made_up(self, no_speech_threshold: float) -> bool:
         """Says whether the audio holds no speech: the model finds none and was unsure of the words it gave."""

@@ -8,7 +8,7 @@ import structlog
 
 from usher.protocol.whisper import ClientOptions, Configure, LanguageDetected, Problem, Task
 from usher.transcription.endpoint import Clip, Endpointer, Stage
-from usher.transcription.engine import Job, Quality, Result
+from usher.transcription.engine import Doubt, Job, Quality, Result
 from usher.transcription.lane import Lane, Request
 from usher.transcription.pcm import Pcm, seconds
 from usher.transcription.transcript import Transcript
@@ -114,7 +114,7 @@ class SpeechStream:
     def _tell(self, clip: Clip, settings: Settings, result: Result | None, final: bool) -> None:
         if result is None:
             self._report_failure(clip, settings)
-        elif final or not result.doubtful:
+        elif final or result.doubt is Doubt.NONE:
             self._revise(clip, result, final=final)
             if final:
                 self._learn_language(settings, result)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 from tests.support.world import World, wish
@@ -352,3 +353,35 @@ async def test_nobody_sees_somebody_elses_meeting() -> None:
     with pytest.raises(NotFound):
         await world.bots.stop(eve.user_id, Platform.ROOM, "weekly-sync")
     assert not await world.bots.list_running(eve.user_id)
+
+
+async def test_a_scheduled_bot_is_launched_ahead_of_its_time() -> None:
+    world = World()
+    user = await world.user(limit=1)
+    plain = wish()
+    join_at = world.clock.now + timedelta(hours=1)
+    later = Wish(plain.ref, plain.bot_name, plain.configuration, join_at=join_at)
+    meeting = (await world.bots.request(user.user_id, later)).meeting
+    await world.reconciler.reconcile()
+    assert (await world.meeting(meeting.meeting_id)).status is S.SCHEDULED
+    world.clock.advance(3600 - world.policy.scheduled_lead_s + 1)
+    await world.reconciler.reconcile()
+    await world.settle()
+    assert (await world.meeting(meeting.meeting_id)).status is S.STARTING
+
+
+async def test_a_scheduled_bot_waits_for_a_free_seat() -> None:
+    world = World()
+    user = await world.user(limit=1)
+    plain = wish("room-2")
+    later = Wish(plain.ref, plain.bot_name, plain.configuration, join_at=world.clock.now + timedelta(seconds=90))
+    scheduled = (await world.bots.request(user.user_id, later)).meeting
+    await world.active("room-1")
+    world.clock.advance(60)
+    await world.reconciler.reconcile()
+    assert (await world.meeting(scheduled.meeting_id)).status is S.SCHEDULED
+    await stop(world, "room-1")
+    world.clock.advance(world.policy.leave_grace_s)
+    await world.settle()
+    await world.reconciler.reconcile()
+    assert (await world.meeting(scheduled.meeting_id)).status is S.REQUESTED

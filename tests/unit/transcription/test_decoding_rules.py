@@ -2,11 +2,12 @@
 
 import pytest
 
-from usher.transcription.engine import Result
+from usher.transcription.engine import Doubt, Result
 from usher.transcription.engines.decoding import (
     Vocabulary,
     group_by_window,
-    is_doubtful,
+    judge,
+    retry_frames,
     spoken_tokens,
     token_cap,
     window_frames,
@@ -37,18 +38,16 @@ def test_text_without_timestamps_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "tokens", "avg_logprob", "doubtful"),
+    ("text", "tokens", "avg_logprob", "doubt"),
     [
-        ("the quick brown fox jumps over the lazy dog", 10, -0.3, False),
-        ("so so so so so so so so so so so so so so so so so", 17, -0.3, True),
-        ("the quick brown fox", 26, -0.3, True),
-        ("the quick brown fox", 5, -1.0, True),
+        ("the quick brown fox jumps over the lazy dog", 10, -0.3, Doubt.NONE),
+        ("so so so so so so so so so so so so so so so so so", 17, -0.3, Doubt.LOOPING),
+        ("the quick brown fox", 26, -0.3, Doubt.LOOPING),
+        ("the quick brown fox", 5, -1.0, Doubt.GUESSED),
     ],
 )
-def test_loops_capped_and_guessed_texts_are_doubtful(
-    text: str, tokens: int, avg_logprob: float, doubtful: bool
-) -> None:
-    assert is_doubtful(text, tokens=tokens, cap=token_cap(2.0), avg_logprob=avg_logprob) is doubtful
+def test_loops_capped_and_guessed_texts_are_doubtful(text: str, tokens: int, avg_logprob: float, doubt: Doubt) -> None:
+    assert judge(text, tokens=tokens, cap=token_cap(2.0), avg_logprob=avg_logprob) is doubt
 
 
 @pytest.mark.parametrize(
@@ -70,3 +69,8 @@ def test_only_equal_beams_and_like_windows_share_a_batch() -> None:
         [(5, 3000)],
     ]
     assert group_by_window([], lambda item: item) == []
+
+
+def test_only_a_loop_is_worth_the_full_window() -> None:
+    assert retry_frames(2.0, Doubt.LOOPING) == 3000
+    assert window_frames(2.0) < retry_frames(2.0, Doubt.GUESSED) <= 1000

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from usher.transcription.engine import Doubt
+
 _Item = TypeVar("_Item")
 
 FRAMES_PER_S = 100
@@ -20,6 +22,7 @@ FULL_WINDOW_FRAMES = 3000
 """Frames of the window the model was trained on: 30 s."""
 
 _PAD_S = 1.5
+_RETRY_PAD_S = 6.0
 _BUCKET_FRAMES = 50
 _TIMESTAMP_STEP_S = 0.02
 _LATE_S = 0.15
@@ -85,9 +88,20 @@ def spoken_tokens(tokens: Sequence[int], vocabulary: Vocabulary, duration_s: flo
     return tuple(kept)
 
 
-def is_doubtful(text: str, *, tokens: int, cap: int, avg_logprob: float) -> bool:
+def judge(text: str, *, tokens: int, cap: int, avg_logprob: float) -> Doubt:
     """Says whether a text looks like a repetition loop, was cut off, or was guessed."""
-    return _compression(text) > _MAX_COMPRESSION or tokens >= cap or avg_logprob < _MIN_AVG_LOGPROB
+    if _compression(text) > _MAX_COMPRESSION or tokens >= cap:
+        return Doubt.LOOPING
+    return Doubt.GUESSED if avg_logprob < _MIN_AVG_LOGPROB else Doubt.NONE
+
+
+def retry_frames(duration_s: float, doubt: Doubt) -> int:
+    """Length of the encoder window for the second try.
+
+    A loop is broken by the full window, which costs as much as half a minute of speech. For a guess a few seconds more
+    context do: otherwise one mumbled word would hold up every other stream.
+    """
+    return FULL_WINDOW_FRAMES if doubt is Doubt.LOOPING else window_frames(duration_s + _RETRY_PAD_S)
 
 
 def _compression(text: str) -> float:

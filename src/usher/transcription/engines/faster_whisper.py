@@ -13,7 +13,7 @@ from faster_whisper import WhisperModel  # type: ignore[import-untyped]  # ships
 from faster_whisper.tokenizer import Tokenizer  # type: ignore[import-untyped]  # ships no types
 
 from usher.protocol.whisper import SAMPLE_RATE_HZ, Task
-from usher.transcription.engine import EngineError, Job, Quality, Result
+from usher.transcription.engine import Doubt, EngineError, Job, Quality, Result
 from usher.transcription.engines import decoding
 from usher.transcription.engines.features import LogMel
 from usher.transcription.pcm import Pcm, seconds
@@ -130,18 +130,19 @@ class FasterWhisperEngine:
         tasks = [self._prepare(index, job) for index, job in enumerate(jobs)]
         spoken = self._decode_all(tasks)
         again = [
-            self._prepare(index, jobs[index], frames=decoding.FULL_WINDOW_FRAMES)
+            self._prepare(index, jobs[index], doubt=one.doubt)
             for index, one in spoken.items()
-            if one.doubtful and jobs[index].quality is Quality.FINAL
+            if one.doubt is not Doubt.NONE and jobs[index].quality is Quality.FINAL
         ]
         better = self._decode_all(again)
         return [_better(spoken[index], better.get(index)) for index in range(len(jobs))]
 
-    def _prepare(self, index: int, job: Job, *, frames: int | None = None) -> _Task:
+    def _prepare(self, index: int, job: Job, *, doubt: Doubt = Doubt.NONE) -> _Task:
+        duration_s = seconds(len(job.audio))
         beam = self._config.beam_size if job.quality is Quality.FINAL else 1
-        return _Task(
-            index, job, self._features(job.audio), frames or decoding.window_frames(seconds(len(job.audio))), beam
-        )
+        first_try = doubt is Doubt.NONE
+        frames = decoding.window_frames(duration_s) if first_try else decoding.retry_frames(duration_s, doubt)
+        return _Task(index, job, self._features(job.audio), frames, beam)
 
     def _decode_all(self, tasks: list[_Task]) -> dict[int, Result]:
         groups = decoding.group_by_window(tasks, lambda task: (task.beam, task.frames))
@@ -205,7 +206,7 @@ class FasterWhisperEngine:
             language_prob=language[1],
             no_speech_prob=generation.no_speech_prob,
             avg_logprob=score,
-            doubtful=decoding.is_doubtful(text, tokens=count, cap=cap, avg_logprob=score),
+            doubt=decoding.judge(text, tokens=count, cap=cap, avg_logprob=score),
         )
 
     def _tokenizer(self, language: str, task: Task) -> Any:  # noqa: ANN401 -- the library has no types
@@ -220,8 +221,8 @@ class FasterWhisperEngine:
 
 
 def _better(first: Result, second: Result | None) -> Result:
-    """Chooses between the short window and the full one: the one that is not doubtful, else the likelier."""
-    if second is None or (second.doubtful and second.avg_logprob < first.avg_logprob):
+    """Chooses between two tries: the one that is not doubtful, else the likelier."""
+    if second is None or (second.doubt is not Doubt.NONE and second.avg_logprob < first.avg_logprob):
         return first
     return second
 
