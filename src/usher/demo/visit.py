@@ -40,6 +40,7 @@ _RECONFIGURE_S = 30.0
 _LAST_WORDS_S = 20.0
 _LEAVE_S = 60.0
 _FINISH_S = 30.0
+_INTO_THE_PAUSE_S = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Demo:
         self._show.progress("the conversation begins; half-way the bot's language is set: PUT …/config")
         starts_at = time.time() + 1.0
         talking = [asyncio.create_task(person.talk(conversation, starts_at=starts_at)) for person in people]
-        await asyncio.sleep(conversation.duration_s / 2)
+        await asyncio.sleep(starts_at + _pause_half_way(conversation) - time.time())
         await _call(lambda: client.configure_bot(meeting.platform, meeting.native_meeting_id, language="en"))
         await watcher.wait_until_back(State.ACTIVE, State.RECONFIGURING, timeout_s=_RECONFIGURE_S)
         spoken = [line for lines in await asyncio.gather(*talking) for line in lines]
@@ -184,6 +185,12 @@ class Demo:
                 if "totals" in meeting.data:
                     return meeting
                 await asyncio.sleep(0.2)
+
+
+def _pause_half_way(conversation: Conversation) -> float:
+    """Return a moment in the pause after the middle line, seconds from the beginning: nobody is interrupted there."""
+    middle = next(line for line in conversation.lines if line.end_s >= conversation.duration_s / 2)
+    return middle.end_s + _INTO_THE_PAUSE_S
 
 
 async def _call(call: Callable[[], _Result]) -> _Result:
