@@ -19,6 +19,8 @@ _ARGUMENTS = (
     "--autoplay-policy=no-user-gesture-required",
     # Chromium honours only the last --disable-features, so this one list replaces Playwright's.
     f"--disable-features={','.join(_DISABLED)}",
+    # Without a network there is only the loopback interface, which WebRTC otherwise leaves out.
+    "--allow-loopback-in-peer-connection",
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-gpu",

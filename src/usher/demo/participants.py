@@ -32,6 +32,8 @@ _ARGUMENTS: Final = (
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-networking",
     "--disable-dev-shm-usage",
+    # Without a network there is only the loopback interface, which WebRTC otherwise leaves out.
+    "--allow-loopback-in-peer-connection",
     # On many machines the mDNS names that stand for local addresses cannot be resolved, and no sound would flow.
     # Chromium honours only the last --disable-features, so this one stands in for Playwright's.
     "--disable-features=WebRtcHideLocalIpsWithMdns,Translate,MediaRouter,OptimizationHints,HttpsUpgrades",
