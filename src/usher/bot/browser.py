@@ -65,6 +65,8 @@ async def _prepare(browser: Browser, script: str) -> OpenBrowser:
     broken = asyncio.Event()
     # Meeting pages forbid connections that they did not ask for; the capture script has to reach the bot all the same.
     context = await browser.new_context(bypass_csp=True, locale="en-US", viewport={"width": 1280, "height": 720})
+    # To pages without this permission WebRTC shows the default route's interface only, and offline there is none.
+    await context.grant_permissions(["microphone"])
     await _allow_loopback(context)
     await context.add_init_script(script)
     page = await context.new_page()

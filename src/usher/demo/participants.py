@@ -159,7 +159,8 @@ async def _open_page(chromium: Path, *, sandbox: bool) -> AsyncIterator[Page]:
                 executable_path=chromium, args=list(_ARGUMENTS), chromium_sandbox=sandbox, timeout=_LAUNCH_S * 1000
             )
         try:
-            page = await browser.new_page(locale="en-US")
+            # Without the permission WebRTC shows the interface of the default route only, and offline there is none.
+            page = await browser.new_page(locale="en-US", permissions=["microphone"])
             page.set_default_timeout(_PAGE_S * 1000)
             await page.add_init_script(path=_MICROPHONE)
             yield page
