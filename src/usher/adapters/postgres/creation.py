@@ -4,11 +4,11 @@ from functools import lru_cache
 
 import asyncpg
 
-from usher.adapters.postgres.pool import Connection, Database
+from usher.adapters.postgres.pool import Connection, Database, Row
 from usher.adapters.postgres.rows import LIVE_STATES, MEETING_COLUMNS, NO_STATE, meeting_from, sql
 from usher.domain.errors import Conflict, LimitReached, NotFound, Unavailable
 from usher.domain.lifecycle import COUNTED, Effect, Source
-from usher.ports import LANES, Created, NewMeeting
+from usher.ports import LANES, Created, Meeting, NewMeeting
 
 _LOCK = "SELECT FROM users u WHERE u.id = $1 FOR NO KEY UPDATE"
 _RACES = {"meetings_live_key", "idempotency_keys_pkey"}
@@ -40,12 +40,12 @@ WITH seat AS (<seat>
         $10::timestamptz,
         coalesce($10::timestamptz - make_interval(secs => $11::float8), now() + make_interval(secs => $12::float8))
     FROM seat
-    RETURNING <columns>
+    RETURNING m.id, m.user_id, m.status, m.version, m.attempt, m.deadline_at, m.created_at, m.updated_at
 ), event AS (
     INSERT INTO meeting_events (meeting_id, version, event, from_state, to_state, reported_by, attempt)
     SELECT m.id, m.version, $13::text, '<none>', m.status, $14::text, m.attempt FROM m
 )<rest>
-SELECT <columns> FROM m
+SELECT m.id, m.version, m.attempt, m.deadline_at, m.created_at, m.updated_at FROM m
 """
 
 _KEY = """, key AS (
@@ -119,7 +119,35 @@ async def _write(connection: Connection, new: NewMeeting) -> Created | None:
         *key,
         *(owed.delay_s for owed in new.owed),
     )
-    return None if row is None else Created(meeting_from(row), replayed=False)
+    return None if row is None else Created(_made(new, row), replayed=False)
+
+
+def _made(new: NewMeeting, row: Row) -> Meeting:
+    """Put together what was asked for and what the database added: reading 25 columns back costs more than that."""
+    meeting_id, version, attempt, deadline_at, created_at, updated_at = row
+    return Meeting(
+        meeting_id=meeting_id,
+        user_id=new.user_id,
+        ref=new.ref,
+        bot_name=new.bot_name,
+        status=new.transition.to_state,
+        version=version,
+        attempt=attempt,
+        connection_id=new.connection_id,
+        stop_requested=False,
+        configuration=new.configuration,
+        desired_configuration=new.configuration,
+        reason=None,
+        failure_stage=None,
+        bot_container_id=None,
+        deadline_at=deadline_at,
+        join_at=new.join_at,
+        start_time=None,
+        end_time=None,
+        created_at=created_at,
+        updated_at=updated_at,
+        data={},
+    )
 
 
 @lru_cache(maxsize=64)
@@ -130,7 +158,6 @@ def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...]) -> str:
         sql(_CREATE, seat=_SEAT if counted else _NO_SEAT_NEEDED),
         free=_FREE + (_KEY_FREE if keyed else ""),
         live=LIVE_STATES,
-        columns=MEETING_COLUMNS,
         none=NO_STATE,
         rest=rest,
     )
