@@ -70,6 +70,11 @@ class BotSettings(_Group):
     )
     manager_url: str | None = Field(default=None, description="How bots reach the manager; default: the API's address.")
 
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether browsers keep their own sandbox: as set, else unless root."""
+        return self.sandbox if self.sandbox is not None else not is_root()
+
 
 class TranscriptionSettings(_Group):
     """The speech service."""
@@ -121,8 +126,6 @@ class LifecycleSettings(_Group):
             heartbeat_s=self.heartbeat_s,
             lease_s=self.lease_s,
             admission_timeout_s=self.admission_timeout_s,
-            alone_timeout_s=self.alone_timeout_s,
-            no_one_joined_timeout_s=self.no_one_joined_timeout_s,
         )
 
 

@@ -1,7 +1,6 @@
 """The HTTP server of the manager."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,13 +63,3 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
-
-
-async def run_until_signal(work: asyncio.Task[None]) -> None:
-    """Wait for `work`, and cancel it in an orderly way at the first SIGINT or SIGTERM."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, work.cancel)
-    await asyncio.wait({work})
-    if not work.cancelled():
-        work.result()

@@ -9,7 +9,7 @@ from usher.domain.reconcile import WorkloadName
 from usher.ports import Meeting, WorkloadSpec
 from usher.protocol.bot import BotConfiguration, Patience
 from usher.protocol.credentials import BotCredentials, BotIdentity
-from usher.settings import Settings, bare_environment, is_root
+from usher.settings import Settings, bare_environment
 
 
 class Specifier:
@@ -23,7 +23,6 @@ class Specifier:
         """Return the workload of the meeting's current attempt."""
         bot = BotIdentity(meeting.meeting_id, meeting.connection_id)
         settings, limits = self._settings, self._settings.lifecycle
-        sandbox = settings.bots.sandbox if settings.bots.sandbox is not None else not is_root()
         document = BotConfiguration(
             meeting_id=meeting.meeting_id,
             connection_id=meeting.connection_id,
@@ -40,7 +39,7 @@ class Specifier:
             transcription_url=settings.transcription.url or "",
             chromium=settings.bots.chromium,
             headless=settings.bots.headless,
-            sandbox=sandbox,
+            sandbox=settings.bots.uses_sandbox,
             patience=Patience(
                 join_s=limits.join_timeout_s * 0.8,
                 admission_s=limits.admission_timeout_s,

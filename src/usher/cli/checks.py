@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from usher.cli.doctor import DoctorSettings, Finding, render, run_checks
 from usher.cli.output import console
-from usher.settings import Settings, is_root
+from usher.settings import Settings
 
 
 def doctor() -> None:
@@ -20,7 +20,7 @@ def doctor() -> None:
         dsn=_revealed(settings.database.dsn),
         redis_url=_revealed(settings.redis.url),
         ports=(settings.api.port,),
-        sandbox=settings.bots.sandbox if settings.bots.sandbox is not None else not is_root(),
+        sandbox=settings.bots.uses_sandbox,
     )
     findings = asyncio.run(_collect(wanted))
     console.print(render(findings))

@@ -8,7 +8,7 @@ from usher.cli.output import clock, console, fail, print_history, print_segment,
 from usher.cli.services import run
 from usher.demo.visit import MOST_WORD_ERRORS, Demo, Show, Visit
 from usher.protocol.live import StatusFrame
-from usher.settings import Settings, is_root
+from usher.settings import Settings
 
 
 def demo() -> None:
@@ -26,9 +26,10 @@ def demo() -> None:
         with speaking_plainly():
             chromium = find_chromium(settings.bots.chromium)
         async with open_local(settings, lambda step: _progress(f"starting {step}")) as local:
-            sandbox = settings.bots.sandbox if settings.bots.sandbox is not None else not is_root()
             show = Show(_progress, _state, print_segment)
-            stage = Demo(local.url, local.api_key, chromium=chromium.path, sandbox=sandbox, show=show)
+            stage = Demo(
+                local.url, local.api_key, chromium=chromium.path, sandbox=settings.bots.uses_sandbox, show=show
+            )
             visits.append(await stage.perform())
 
     try:

@@ -40,11 +40,6 @@ def speaking_plainly() -> Iterator[None]:
         fail(str(error))
 
 
-def is_terminal() -> bool:
-    """Say whether a person is watching."""
-    return sys.stdout.isatty()
-
-
 def print_meeting(meeting: MeetingBody) -> None:
     """Print a meeting in one line."""
     reason = f" ({meeting.reason})" if meeting.reason else ""

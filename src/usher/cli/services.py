@@ -7,8 +7,9 @@ from collections.abc import Coroutine
 import uvloop
 
 from usher.adapters.postgres.migrate import migrate as migrate_database
-from usher.bootstrap.http import listen, run_until_signal
+from usher.bootstrap.http import listen
 from usher.bootstrap.local import Local, open_local
+from usher.bootstrap.signals import run_until_signal
 from usher.bootstrap.system import Role, open_system
 from usher.cli.output import console, fail, speaking_plainly
 from usher.cli.speech import serve_speech

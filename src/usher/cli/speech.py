@@ -1,10 +1,10 @@
 """The speech service as a process of its own."""
 
 import asyncio
-import signal
 
 import uvloop
 
+from usher.bootstrap.signals import run_until_signal
 from usher.domain.errors import Unavailable
 from usher.protocol.credentials import BotCredentials
 from usher.settings import Settings
@@ -63,12 +63,7 @@ def main() -> None:
 
 
 async def _until_signal(settings: Settings) -> None:
-    work = asyncio.ensure_future(serve_speech(settings))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    await asyncio.wait({work})
-    if not work.cancelled():
-        work.result()
+    await run_until_signal(asyncio.ensure_future(serve_speech(settings)))
 
 
 if __name__ == "__main__":

@@ -50,5 +50,3 @@ class Policy:
     heartbeat_s: float = 10.0
     lease_s: float = 23.0
     admission_timeout_s: float = 900.0
-    alone_timeout_s: float = 120.0
-    no_one_joined_timeout_s: float = 600.0
