@@ -58,6 +58,11 @@ class LauncherSettings(_Group):
     """What runs the bots."""
 
     kind: Literal["process"] = Field(default="process", description="process: local processes of this machine.")
+    command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Program and arguments that run a bot, as a JSON list; default: this Python with `-m usher.cli.bot`.",
+    )
 
 
 class BotSettings(_Group):
@@ -182,6 +187,12 @@ def environment_with(**variables: str) -> dict[str, str]:
 def bot_document(variable: str) -> str | None:
     """Return the document that a bot was started with and take it out of the environment of its children."""
     return os.environ.pop(variable, None)
+
+
+def last_words_path(variable: str) -> Path | None:
+    """Return where a bot may leave its last words; None if its launcher named no place."""
+    path = os.environ.pop(variable, None)
+    return Path(path) if path else None
 
 
 def is_root() -> bool:

@@ -98,7 +98,8 @@ def _wire(settings: Settings, store: PostgresStore, redis: Redis, feed: RedisFee
     wakeups = Wakeups()
     stream = RedisSegmentStream(redis)
     transitions = Transitions(store, feed, policy, wakeups.wake)
-    launcher = ProcessLauncher(settings.data_dir / "bots", (sys.executable, "-m", "usher.cli.bot"))
+    command = settings.launcher.command or (sys.executable, "-m", "usher.cli.bot")
+    launcher = ProcessLauncher(settings.data_dir / "bots", command)
     workload = WorkloadEffects(
         store=store,
         transitions=transitions,
@@ -108,7 +109,7 @@ def _wire(settings: Settings, store: PostgresStore, redis: Redis, feed: RedisFee
         policy=policy,
         specify=Specifier(settings, credentials),
     )
-    command = CommandEffects(store, RedisCommandChannel(redis))
+    commands = CommandEffects(store, RedisCommandChannel(redis))
     context = Context(
         store=store,
         bots=Bots(store, transitions, policy),
@@ -122,7 +123,7 @@ def _wire(settings: Settings, store: PostgresStore, redis: Redis, feed: RedisFee
     return System(
         store=store,
         launcher=launcher,
-        dispatcher=Dispatcher(store, handlers(workload, command, PostMeeting(store, stream).finish), policy, wakeups),
+        dispatcher=Dispatcher(store, handlers(workload, commands, PostMeeting(store, stream).finish), policy, wakeups),
         reconciler=Reconciler(store, transitions, launcher),
         collector=Collector(stream, store, feed, credentials),
         app=create_app(context, rooms=room_app()),

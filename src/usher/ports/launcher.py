@@ -55,3 +55,9 @@ class Launcher(Protocol):
     async def logs(self, name: WorkloadName, *, last_bytes: int) -> bytes:
         """Return the end of what the workload printed; empty if nothing is known."""
         ...
+
+    async def last_words(self, name: WorkloadName) -> bytes:
+        """Return what the bot left behind under `USHER_LAST_WORDS`; empty if nothing is known. Nothing in it may be
+        trusted before its seal was checked.
+        """
+        ...

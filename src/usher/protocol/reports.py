@@ -42,15 +42,36 @@ class ReportAnswer(BaseModel):
     detail: str = ""
 
 
+MOST_MARKS = 200
+"""How many segments one heartbeat may ask about."""
+
+
+class SegmentMark(BaseModel):
+    """One revision of one segment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    segment_id: str = Field(min_length=1, max_length=120)
+    revision: int = Field(ge=0, le=2**31 - 1)
+
+
 class Heartbeat(BaseModel):
     """Sign of life every few seconds."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     executed_seq: int = Field(default=0, ge=0, description="Highest command number that the bot has executed.")
+    sent: list[SegmentMark] = Field(
+        default=[], max_length=MOST_MARKS, description="Final segments that were sent and not yet confirmed."
+    )
 
 
 class HeartbeatAnswer(BaseModel):
-    """Tells the bot whether it has missed a command."""
+    """Tells the bot whether it has missed a command, and which of its segments are safe."""
+
+    model_config = ConfigDict(extra="ignore")
 
     newest_seq: int = Field(ge=0, description="Highest command number for this bot.")
+    stored: list[SegmentMark] = Field(
+        default=[], description="Those of `sent` that are committed in this or a newer revision; send others again."
+    )

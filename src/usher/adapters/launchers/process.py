@@ -21,6 +21,8 @@ from usher.adapters.launchers.process_table import MARK, Process, find_marked, f
 from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName, parse_workload_name
 from usher.ports import WorkloadSpec
+from usher.protocol.last_words import MOST_BYTES as LAST_WORDS_BYTES
+from usher.protocol.last_words import VARIABLE as LAST_WORDS_VARIABLE
 
 log = structlog.get_logger(__name__)
 
@@ -116,6 +118,13 @@ class ProcessLauncher:
         except OSError:
             return b""
 
+    async def last_words(self, name: WorkloadName) -> bytes:
+        """Return what the bot left in its workload's directory."""
+        try:
+            return await asyncio.to_thread(self._workload(name).last_words, LAST_WORDS_BYTES)
+        except OSError:
+            return b""
+
     async def stop_all(self, *, grace_s: float) -> Mapping[WorkloadName, Observation]:
         """Stop every workload of the directory at once, those that are not on record any more included."""
         marks = await asyncio.to_thread(find_marks, self._root)
@@ -142,7 +151,12 @@ class ProcessLauncher:
         arguments = [str(workload.path), str(lock), str(self._log_bytes), *self._command]
         done = subprocess.run(  # noqa: S603  the command is the operator's own configuration
             [sys.executable, "-I", "-S", shim.__file__, *arguments],
-            env={**self._environment, **environment, MARK: workload.mark},
+            env={
+                **self._environment,
+                **environment,
+                MARK: workload.mark,
+                LAST_WORDS_VARIABLE: str(workload.last_words_path),
+            },
             pass_fds=(lock,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

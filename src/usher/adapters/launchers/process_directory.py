@@ -4,6 +4,7 @@
     workload.json   process id and start of the shim; its presence means that the attempt is spent
     exit.json       how the bot ended
     log, log.1      the end of what it printed
+    last_words      what it could not tell the manager any more, written by the bot
 
 The lock makes starting safe against a second manager, and against a crash at any point: the kernel takes it from the
 dead, so a directory without lock and record was made by somebody who never came to spawn.
@@ -26,6 +27,7 @@ from usher.domain.reconcile import Exited
 
 _FLOCK = "hhqqi4x"
 _LOCK = "lock"
+_LAST_WORDS = "last_words"
 
 
 class WorkloadDirectory:
@@ -38,6 +40,19 @@ class WorkloadDirectory:
     def mark(self) -> str:
         """The value of the environment variable that marks the workload's processes."""
         return str(self.path)
+
+    @property
+    def last_words_path(self) -> Path:
+        """Where the bot may leave its last words."""
+        return self.path / _LAST_WORDS
+
+    def last_words(self, most_bytes: int) -> bytes:
+        """Return the bot's last words; empty if it left none, or more than it may."""
+        path = self.last_words_path
+        try:
+            return path.read_bytes() if path.stat().st_size <= most_bytes else b""
+        except FileNotFoundError:
+            return b""
 
     def exists(self) -> bool:
         """Say whether anything is known of the workload."""

@@ -37,6 +37,9 @@ class _Wrapped:
     async def logs(self, name: WorkloadName, *, last_bytes: int) -> bytes:
         return await self._inner.logs(name, last_bytes=last_bytes)
 
+    async def last_words(self, name: WorkloadName) -> bytes:
+        return await self._inner.last_words(name)
+
 
 class RefusingLauncher(_Wrapped):
     """Says of every workload that it can never run, and starts nothing."""
@@ -119,6 +122,10 @@ class SilentLauncher(_Wrapped):
     async def logs(self, name: WorkloadName, *, last_bytes: int) -> bytes:
         """Know nothing."""
         return b"" if self.failing else await super().logs(name, last_bytes=last_bytes)
+
+    async def last_words(self, name: WorkloadName) -> bytes:
+        """Know nothing."""
+        return b"" if self.failing else await super().last_words(name)
 
     def _be_silent(self) -> None:
         if self.failing:

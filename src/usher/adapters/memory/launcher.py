@@ -15,10 +15,15 @@ _LOG_WRITES = 1000
 
 
 class Workload:
-    """What a simulated bot gets to know, and what is known of it."""
+    """What a simulated bot gets to know, and what is known of it.
+
+    Attributes:
+        last_words: What the bot leaves behind for the manager.
+    """
 
     def __init__(self, spec: WorkloadSpec) -> None:
         self.spec = spec
+        self.last_words = b""
         self._output: deque[bytes] = deque(maxlen=_LOG_WRITES)
         self._task: asyncio.Task[int] | None = None
         self._ended: Exited | None = None
@@ -136,6 +141,11 @@ class MemoryLauncher:
         """Return the end of what the bot printed."""
         workload = self.machine.workloads.get(name)
         return b"" if workload is None or last_bytes <= 0 else workload.output()[-last_bytes:]
+
+    async def last_words(self, name: WorkloadName) -> bytes:
+        """Return what the bot left behind."""
+        workload = self.machine.workloads.get(name)
+        return b"" if workload is None else workload.last_words
 
 
 async def _run(bot: Bot, workload: Workload) -> int:
