@@ -61,7 +61,7 @@ class LauncherSettings(_Group):
     command: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Program and arguments that run a bot, as a JSON list; default: this Python with `-m usher.cli.bot`.",
+        description="Program and arguments that run a bot, a JSON list; default: this Python with `-m usher.cli.bot`.",
     )
 
 

@@ -5,7 +5,7 @@ import sys
 from functools import lru_cache
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 _SECRET_WORDS = ("token", "password", "secret", "api_key", "authorization", "dsn", "url")
@@ -43,6 +43,20 @@ def _names_secret(key: str) -> bool:
 
 
 TRANSITIONS = Counter("usher_transitions", "Events that moved a meeting.", ["event", "to_state"])
+NOT_APPLIED = Counter(
+    "usher_events_not_applied",
+    "Events that moved nothing: old news is ignored, a contradiction refused.",
+    ["event", "state", "verdict"],
+)
+FINDINGS = Counter("usher_reconciler_findings", "What the reconciler reported, lease expiries included.", ["event"])
+ORPHANS = Counter("usher_orphans_removed", "Workloads that nobody asked for any more.")
+RECONCILE_SECONDS = Histogram(
+    "usher_reconcile_seconds", "Duration of one pass of the reconciler.", buckets=(0.005, 0.02, 0.1, 0.5, 2.0, 10.0)
+)
+OUTBOX_DEPTH = Gauge("usher_outbox_depth", "Effects that are due and not done.", ["lane"])
+OUTBOX_AGE = Gauge("usher_outbox_oldest_seconds", "For how long the oldest effect has been due.", ["lane"])
+ACCOUNTS = Counter("usher_bot_accounts_corrected", "Accounts of bots at Redis that were missing or left over.", ["how"])
+LAST_WORDS = Counter("usher_last_words", "Documents that bots left behind, by what became of them.", ["result"])
 EFFECTS = Counter("usher_effects", "Effects run, by what became of them.", ["effect", "result"])
 SEGMENT_ENTRIES = Counter("usher_segment_entries", "Entries of the segment stream.", ["result"])
 LIVE_VIEWERS = Gauge("usher_live_viewers", "Open live WebSockets.")

@@ -14,9 +14,12 @@ from usher.adapters.postgres import PostgresStore
 from usher.domain.lifecycle import COUNTED, TERMINAL, Applied, Event, Source, decide
 from usher.domain.lifecycle import created_by as creating
 from usher.domain.meeting import MeetingRef, Platform
+from usher.domain.policy import Policy
 from usher.ports import Change, Configuration, Meeting, NewMeeting, Owed, Seat, Store, User, Void
 
 PATIENCE_S = 60.0
+POLICY = Policy(lease_s=20.0)
+_STEP_S = 4.0
 
 ADMITTED = ((Event.LAUNCH_BEGUN, Source.DISPATCHER), (Event.ADMITTED, Source.BOT))
 """How a requested meeting comes to be active."""
@@ -30,6 +33,14 @@ class World(ABC):
     @abstractmethod
     async def pass_time(self, seconds: float) -> None:
         """Let time pass for all that the store has written."""
+
+    async def listen(self, seconds: float) -> None:
+        """Let time pass while heartbeats are being taken."""
+        await self.store.attend(silence_s=POLICY.silence_s)
+        while seconds > 0:
+            await self.pass_time(min(seconds, _STEP_S))
+            await self.store.attend(silence_s=POLICY.silence_s)
+            seconds -= _STEP_S
 
 
 class MemoryWorld(World):
@@ -49,7 +60,8 @@ UPDATE meetings SET deadline_at = deadline_at - make_interval(secs => $1),
     start_time = start_time - make_interval(secs => $1), end_time = end_time - make_interval(secs => $1);
 UPDATE outbox SET due_at = due_at - make_interval(secs => $1),
     claimed_until = claimed_until - make_interval(secs => $1);
-UPDATE leases SET expires_at = expires_at - make_interval(secs => $1)
+UPDATE leases SET expires_at = expires_at - make_interval(secs => $1);
+UPDATE attendance SET since = since - make_interval(secs => $1), seen_at = seen_at - make_interval(secs => $1)
 """
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.contract.store_worlds import (
     ADMITTED,
+    POLICY,
     World,
     decided,
     new_meeting,
@@ -237,7 +238,7 @@ async def test_what_is_not_there_is_none(store: Store) -> None:
     assert await store.find_latest(user.user_id, Platform.ROOM, "weekly-sync") is None
     assert list(await store.list_of_user(user.user_id, Page())) == []
     assert list(await store.events(999_999)) == []
-    assert list(await store.watched()) == []
+    assert list(await store.watched(POLICY)) == []
 
 
 async def test_the_latest_visit_is_the_callers_own(store: Store) -> None:
@@ -291,7 +292,7 @@ async def test_what_is_not_over_is_watched(world: World) -> None:
     waiting = await new_meeting(store, user, "call-1")
     inside = await walk(store, await new_meeting(store, user, "call-2"), *ADMITTED)
     await walk(store, await new_meeting(store, user, "call-3"), STOP)
-    watched = {row.meeting_id: row for row in await store.watched()}
+    watched = {row.meeting_id: row for row in await store.watched(POLICY)}
     assert set(watched) == {waiting.meeting_id, inside.meeting_id}
     row = watched[inside.meeting_id]
     assert (row.attempt, row.status, row.deadline_passed, row.lease_expired) == (1, State.ACTIVE, False, False)
@@ -300,13 +301,13 @@ async def test_what_is_not_over_is_watched(world: World) -> None:
 async def test_a_deadline_passes(world: World) -> None:
     meeting = await new_meeting(world.store)
     await world.pass_time(800.0)
-    (row,) = await world.store.watched()
+    (row,) = await world.store.watched(POLICY)
     assert not row.deadline_passed
     await world.pass_time(101.0)
-    (row,) = await world.store.watched()
+    (row,) = await world.store.watched(POLICY)
     assert row.deadline_passed
     await walk(world.store, meeting, (Event.LAUNCH_BEGUN, Source.DISPATCHER))
-    (row,) = await world.store.watched()
+    (row,) = await world.store.watched(POLICY)
     assert not row.deadline_passed
 
 
@@ -315,7 +316,7 @@ async def test_a_state_without_deadline_never_passes_it(world: World) -> None:
     change = replace(decided(meeting, Event.LAUNCH_BEGUN, Source.DISPATCHER), deadline_s=None)
     assert (await written(world.store, change)).deadline_at is None
     await world.pass_time(1e6)
-    (row,) = await world.store.watched()
+    (row,) = await world.store.watched(POLICY)
     assert not row.deadline_passed
 
 

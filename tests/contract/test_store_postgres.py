@@ -120,7 +120,7 @@ async def test_beats_and_batches_at_once_do_not_wait_for_each_other(world: Postg
     store, before = world.store, await deadlocks(world)
     ids = [(await new_meeting(store)).connection_id for _ in range(30)]
     beats = await asyncio.gather(
-        *(store.renew(random.Random(seed).sample(ids, len(ids)), lease_s=20.0) for seed in range(20))  # noqa: S311 - a shuffle, no secret
+        *(store.beat(random.Random(seed).sample(ids, len(ids)), lease_s=20.0) for seed in range(20))  # noqa: S311 - a shuffle, no secret
     )
     assert all(set(each) == set(ids) for each in beats)
     assert await deadlocks(world) == before

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.contract.store_worlds import (
     ADMITTED,
+    POLICY,
     World,
     decided,
     new_meeting,
@@ -21,7 +22,7 @@ from tests.contract.store_worlds import (
 from usher.domain.errors import NotFound
 from usher.domain.lifecycle import Effect, Event, Source
 from usher.domain.transcript import Segment
-from usher.ports import Claim, HeardSegment, Lane, Meeting, Owed, Session, Store
+from usher.ports import Backlog, Claim, HeardSegment, Lane, Meeting, Owed, Session, Store
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 STOP = (Event.STOP_REQUESTED, Source.USER)
@@ -74,7 +75,35 @@ async def test_lanes_do_not_wait_for_each_other(store: Store) -> None:
     await owing(store, Owed(Effect.LAUNCH), Owed(Effect.SEND_COMMAND), Owed(Effect.FINISH_MEETING))
     assert await effects(store, Lane.WORKLOAD) == [Effect.LAUNCH]
     assert await effects(store, Lane.COMMAND) == [Effect.SEND_COMMAND]
-    assert await effects(store, Lane.FINISH) == [Effect.FINISH_MEETING]
+
+
+async def test_a_claim_that_is_renewed_is_held(world: World) -> None:
+    store = world.store
+    await owing(store, Owed(Effect.LAUNCH), Owed(Effect.SEND_COMMAND))
+    (launch,) = await store.claim(Lane.WORKLOAD, limit=1, claim_s=5.0)
+    (command,) = await store.claim(Lane.COMMAND, limit=1, claim_s=5.0)
+    await world.pass_time(4.0)
+    assert await store.renew([launch.claim], claim_s=5.0) == {launch.claim.effect_id}
+    await world.pass_time(2.0)
+    both = [launch.claim, command.claim]
+    assert await store.renew(both, claim_s=5.0) == {launch.claim.effect_id}, "the other was lost a second ago"
+    assert not await store.claim(Lane.WORKLOAD, limit=1, claim_s=5.0)
+    (taken,) = await store.claim(Lane.COMMAND, limit=1, claim_s=5.0)
+    assert await store.renew(both, claim_s=5.0) == {launch.claim.effect_id}, "it is somebody else's now"
+    assert await store.complete(taken.claim)
+    assert await store.complete(launch.claim)
+    assert await store.renew(both, claim_s=5.0) == frozenset()
+
+
+async def test_what_is_due_is_counted_by_lane(world: World) -> None:
+    store = world.store
+    assert set((await store.backlogs()).values()) == {Backlog()}
+    await owing(store, Owed(Effect.LAUNCH), Owed(Effect.CLEAN_UP), Owed(Effect.SEND_COMMAND, delay_s=1000.0))
+    await world.pass_time(60.0)
+    backlogs = await store.backlogs()
+    assert backlogs[Lane.WORKLOAD].depth == 2
+    assert 60.0 <= backlogs[Lane.WORKLOAD].oldest_s < 600.0
+    assert backlogs[Lane.COMMAND] == Backlog()
 
 
 async def test_effects_of_one_meeting_and_lane_run_one_after_another(store: Store) -> None:
@@ -159,50 +188,72 @@ async def test_a_lease_begins_with_the_first_beat(world: World) -> None:
     store = world.store
     meeting = await walk(store, await new_meeting(store), *ADMITTED)
     await world.pass_time(30.0)
-    (row,) = await store.watched()
+    (row,) = await store.watched(POLICY)
     assert not row.lease_expired
-    beats = await store.renew([meeting.connection_id, "nobody"], lease_s=20.0)
+    beats = await store.beat([meeting.connection_id, "nobody"], lease_s=20.0)
     assert set(beats) == {meeting.connection_id}
     assert (beats[meeting.connection_id].current, beats[meeting.connection_id].newest_seq) == (True, 0)
-    (row,) = await store.watched()
+    (row,) = await store.watched(POLICY)
     assert not row.lease_expired
-    await world.pass_time(21.0)
-    (row,) = await store.watched()
+    await world.listen(21.0)
+    (row,) = await store.watched(POLICY)
     assert row.lease_expired
-    await store.renew([meeting.connection_id, meeting.connection_id], lease_s=20.0)
-    (row,) = await store.watched()
+    await store.beat([meeting.connection_id, meeting.connection_id], lease_s=20.0)
+    (row,) = await store.watched(POLICY)
     assert not row.lease_expired
 
 
 async def test_a_lease_of_an_earlier_attempt_counts_for_nothing(world: World) -> None:
     store = world.store
     meeting = await walk(store, await new_meeting(store), (Event.LAUNCH_BEGUN, Source.DISPATCHER))
-    await store.renew([meeting.connection_id], lease_s=20.0)
+    await store.beat([meeting.connection_id], lease_s=20.0)
     retried = await walk(store, meeting, (Event.CRASHED, Source.BOT), (Event.RETRY_GRANTED, Source.DISPATCHER))
     await world.pass_time(21.0)
-    (row,) = await store.watched()
+    (row,) = await store.watched(POLICY)
     assert not row.lease_expired
-    beats = await store.renew([meeting.connection_id, retried.connection_id], lease_s=20.0)
+    beats = await store.beat([meeting.connection_id, retried.connection_id], lease_s=20.0)
     assert [beats[c].current for c in (meeting.connection_id, retried.connection_id)] == [False, True]
-    await world.pass_time(21.0)
-    await store.renew([meeting.connection_id], lease_s=20.0)
-    (row,) = await store.watched()
+    await world.listen(21.0)
+    await store.beat([meeting.connection_id], lease_s=20.0)
+    (row,) = await store.watched(POLICY)
     assert row.lease_expired
+
+
+async def test_a_lease_does_not_expire_while_nobody_listens(world: World) -> None:
+    store = world.store
+    meeting = await walk(store, await new_meeting(store), *ADMITTED)
+    await store.beat([meeting.connection_id], lease_s=20.0)
+    await world.pass_time(21.0)
+    (row,) = await store.watched(POLICY)
+    assert not row.lease_expired, "no manager ever took heartbeats"
+    await world.listen(19.0)
+    (row,) = await store.watched(POLICY)
+    assert not row.lease_expired, "the bot has a whole lease to be heard again"
+    await world.pass_time(10.0)
+    await world.listen(19.0)
+    (row,) = await store.watched(POLICY)
+    assert not row.lease_expired, "nobody listened for ten seconds: it begins anew"
+    await world.listen(2.0)
+    (row,) = await store.watched(POLICY)
+    assert row.lease_expired
+    await world.pass_time(6.0)
+    (row,) = await store.watched(POLICY)
+    assert not row.lease_expired, "and nobody is called silent while nobody listens"
 
 
 async def test_a_bot_of_a_meeting_that_is_over_is_not_current(store: Store) -> None:
     meeting = await walk(store, await new_meeting(store), *ADMITTED)
-    await store.renew([meeting.connection_id], lease_s=20.0)
+    await store.beat([meeting.connection_id], lease_s=20.0)
     stopping = await written(store, replace(decided(meeting, *STOP), command="leave"))
-    beat = (await store.renew([meeting.connection_id], lease_s=20.0))[meeting.connection_id]
+    beat = (await store.beat([meeting.connection_id], lease_s=20.0))[meeting.connection_id]
     assert (beat.current, beat.newest_seq) == (True, 1)
     await walk(store, stopping, (Event.LEFT, Source.BOT))
-    beat = (await store.renew([meeting.connection_id], lease_s=20.0))[meeting.connection_id]
+    beat = (await store.beat([meeting.connection_id], lease_s=20.0))[meeting.connection_id]
     assert (beat.current, beat.newest_seq) == (False, 1)
 
 
 async def test_no_beats_are_no_trouble(store: Store) -> None:
-    assert dict(await store.renew([], lease_s=20.0)) == {}
+    assert dict(await store.beat([], lease_s=20.0)) == {}
 
 
 def segment(segment_id: str, revision: int = 1, start_s: float = 0.0, *, completed: bool = False) -> Segment:

@@ -255,7 +255,7 @@ class StoresInLockStep(RuleBasedStateMachine):
         for number in numbers:
             meeting = await model.store.find(model.meetings[number % len(model.meetings)])
             ids += [meeting.connection_id] if meeting else []
-        memory, database = [dict(await side.store.renew(ids, lease_s=span)) for side in self.sides]
+        memory, database = [dict(await side.store.beat(ids, lease_s=span)) for side in self.sides]
         assert memory == database
 
     @rule(meeting=SOME, seq=st.integers(0, 4), outcome=st.sampled_from(["applied", "refused"]))
@@ -340,7 +340,7 @@ class StoresInLockStep(RuleBasedStateMachine):
         )
 
     async def _overview(self, side: Side) -> Sequence[object]:
-        watched = [replace(row, meeting_id=side.number(row.meeting_id)) for row in await side.store.watched()]
+        watched = [replace(row, meeting_id=side.number(row.meeting_id)) for row in await side.store.watched(POLICY)]
         lists = [
             [side.number(meeting.meeting_id) for meeting in await side.store.list_of_user(user.user_id, Page())]
             for user in side.users

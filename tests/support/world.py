@@ -1,5 +1,6 @@
 """A whole Bot Manager on in-memory adapters, with a clock that the test moves."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -12,14 +13,17 @@ from usher.adapters.memory.redis import (
     SegmentLog,
 )
 from usher.adapters.memory.store import MemoryStore
+from usher.app.access import AccountKeeper
 from usher.app.bots import Bots, Wish
 from usher.app.collector import Collector
 from usher.app.dispatcher import Dispatcher
 from usher.app.effects import CommandEffects, WorkloadEffects, handlers
+from usher.app.last_words import Legacy
+from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
-from usher.app.reports import LeaseBook, Reports
+from usher.app.reports import Reports
 from usher.app.transitions import Transitions
 from usher.domain.lifecycle import State
 from usher.domain.meeting import MeetingRef, Platform
@@ -64,6 +68,10 @@ class World:
         self.credentials = BotCredentials(SECRET)
         wakeups = Wakeups()
         self.transitions = Transitions(self.store, self.feed, self.policy, wakeups.wake)
+        self.beats = LeaseBook(self.store, self.policy, tick_s=0)
+        self.reports = Reports(self.store, self.transitions, self.credentials, self.beats)
+        self.collector = Collector(self.stream, self.store, self.feed, self.credentials, wait_s=0.0)
+        self.legacy = Legacy(self.launcher, self.reports, self.collector, self.credentials)
         workload = WorkloadEffects(
             store=self.store,
             transitions=self.transitions,
@@ -71,17 +79,15 @@ class World:
             access=self.access,
             credentials=self.credentials,
             policy=self.policy,
+            legacy=self.legacy,
             specify=lambda m: WorkloadSpec(WorkloadName(m.meeting_id, m.attempt), {}),
         )
         command = CommandEffects(self.store, self.channel)
         finish = PostMeeting(self.store, self.stream).finish
         self.dispatcher = Dispatcher(self.store, handlers(workload, command, finish), self.policy, wakeups)
-        self.reconciler = Reconciler(self.store, self.transitions, self.launcher)
-        self.collector = Collector(self.stream, self.store, self.feed, self.credentials, wait_s=0.0)
+        self.reconciler = Reconciler(self.store, self.transitions, self.launcher, self.legacy, self.policy)
+        self.accounts = AccountKeeper(self.store, self.access, self.credentials)
         self.bots = Bots(self.store, self.transitions, self.policy)
-        self.reports = Reports(
-            self.store, self.transitions, self.credentials, LeaseBook(self.store, self.policy, tick_s=0)
-        )
 
     async def user(self, *, limit: int = 3) -> User:
         """Return the user."""
@@ -91,6 +97,13 @@ class World:
         """Request a bot."""
         user = await self.user(limit=limit)
         return (await self.bots.request(user.user_id, wish(room))).meeting
+
+    async def listen(self, seconds: float) -> None:
+        """Let time pass while a manager takes heartbeats."""
+        await self.beats.attend()
+        for _ in range(math.ceil(seconds)):
+            self.clock.advance(seconds / math.ceil(seconds))
+            await self.beats.attend()
 
     async def settle(self) -> None:
         """Run every effect that is due, until none is."""

@@ -74,13 +74,24 @@ class Collector:
             SEGMENT_ENTRIES.labels("stored").inc(len(stored))
         return len(entries)
 
+    async def store(self, entries: Sequence[SegmentEntry]) -> None:
+        """Store and announce entries that did not come by the stream and whose origin is proven. Idempotent.
+
+        Raises:
+            Unavailable: The store does not answer.
+        """
+        nowhere = StreamEntry("", {})
+        reads = [_read(nowhere, entry) for entry in entries if entry.session_start.tzinfo is not None]
+        if reads:
+            await self._transcripts.save([read.session for read in reads], _heard(reads))
+            await self._announce(reads)
+
     async def _store(self, reads: Sequence[_Read]) -> Sequence[_Read]:
         """Store a batch with one statement; if something in it cannot be stored, one by one without that."""
         if not reads:
             return reads
-        heard = [HeardSegment(r.session.meeting_id, segment) for r in reads for segment in r.segments]
         try:
-            await self._transcripts.save([r.session for r in reads], heard)
+            await self._transcripts.save([read.session for read in reads], _heard(reads))
         except Invalid as error:
             if len(reads) > 1:
                 return [stored for read in reads for stored in await self._store([read])]
@@ -105,8 +116,7 @@ class Collector:
             return "bad signature"
         if said.session_start.tzinfo is None:
             return "session_start has no time zone"
-        session = Session(said.meeting_id, said.session_uid, said.session_start)
-        return _Read(entry, session, [_segment(session, segment) for segment in said.segments])
+        return _read(entry, said)
 
     async def _announce(self, reads: Sequence[_Read]) -> None:
         by_meeting: dict[int, list[Segment]] = defaultdict(list)
@@ -115,6 +125,15 @@ class Collector:
         for meeting_id, segments in by_meeting.items():
             if segments:
                 await self._feed.publish(meeting_id, dump(transcript_frame(meeting_id, segments)))
+
+
+def _read(entry: StreamEntry, said: SegmentEntry) -> _Read:
+    session = Session(said.meeting_id, said.session_uid, said.session_start)
+    return _Read(entry, session, [_segment(session, segment) for segment in said.segments])
+
+
+def _heard(reads: Sequence[_Read]) -> list[HeardSegment]:
+    return [HeardSegment(read.session.meeting_id, segment) for read in reads for segment in read.segments]
 
 
 def transcript_frame(meeting_id: int, segments: Sequence[Segment]) -> TranscriptFrame:

@@ -10,7 +10,7 @@ from usher.app.loops import Wakeups, run_forever
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import Effect
 from usher.domain.policy import Policy
-from usher.ports import ClaimedEffect, Lane, Outbox
+from usher.ports import Claim, ClaimedEffect, Lane, Outbox
 from usher.telemetry import EFFECTS
 
 log = structlog.get_logger(__name__)
@@ -33,6 +33,8 @@ class Again:
     why: str
     delay_s: float | None = None
 
+
+_LAST_EFFECTS_S = 30.0
 
 Result = Done | Settled | Again
 Handler = Callable[[ClaimedEffect], Awaitable[Result]]
@@ -62,9 +64,11 @@ class Dispatcher:
         self._poll_s = poll_s
         self._wakeups = wakeups
         self._running: dict[Lane, set[asyncio.Task[None]]] = {lane: set() for lane in Lane}
+        self._held: dict[Claim, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Dispatch until cancelled; effects that run at that moment are finished first, within the claim."""
+        """Dispatch until cancelled; effects that run at that moment are finished first, their claims held meanwhile."""
+        holding = asyncio.create_task(self._hold_claims(), name="hold-claims")
         try:
             async with asyncio.TaskGroup() as lanes:
                 for lane in Lane:
@@ -72,7 +76,8 @@ class Dispatcher:
         finally:
             running = set().union(*self._running.values())
             if running:
-                await asyncio.wait(running, timeout=self._policy.claim_s)
+                await asyncio.wait(running, timeout=_LAST_EFFECTS_S)
+            holding.cancel()
 
     async def run_pending(self) -> int:
         """Run what is due now, once, and return how many effects that were."""
@@ -99,7 +104,25 @@ class Dispatcher:
         for task in tasks:
             running.add(task)
             task.add_done_callback(running.discard)
+        self._held.update(zip((effect.claim for effect in claimed), tasks, strict=True))
         return tasks
+
+    async def _hold_claims(self) -> None:
+        async def one_pass() -> bool:
+            await self.renew_claims()
+            return False
+
+        await run_forever("hold-claims", one_pass, lambda: asyncio.sleep(self._policy.claim_renewal_s))
+
+    async def renew_claims(self) -> None:
+        """Hold the claims on what is running.
+
+        Short claims that are renewed, rather than long ones: the work of a manager that died is taken over in seconds.
+        Whoever lost a claim may go on: what it does is done twice at worst, and it can settle nothing.
+        """
+        self._held = {claim: task for claim, task in self._held.items() if not task.done()}
+        if self._held:
+            await self._outbox.renew(list(self._held), claim_s=self._policy.claim_s)
 
     async def _run_one(self, effect: ClaimedEffect, lane: Lane) -> None:
         try:
@@ -110,12 +133,12 @@ class Dispatcher:
 
     async def _attempt(self, effect: ClaimedEffect) -> Result:
         try:
-            async with asyncio.timeout(self._policy.claim_s * 0.8):
+            async with asyncio.timeout(self._policy.effect_timeout_s):
                 return await self._handlers[effect.effect](effect)
         except Unavailable as error:
             return Again(error.detail, error.retry_after_s)
         except TimeoutError:
-            return Again("it took longer than its claim allows")
+            return Again("it took longer than it may")
         except Exception as error:  # the guard of effects: a bug in one must not stop the lane
             log.exception("effect_failed", effect=effect.effect, meeting_id=effect.meeting_id)
             return Again(f"a bug: {type(error).__name__}")

@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from usher.app.dispatcher import Again, Done, Handler, Result, Settled
+from usher.app.last_words import Legacy
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.lifecycle import (
@@ -57,9 +58,11 @@ class WorkloadEffects:
         access: BotAccess,
         credentials: BotCredentials,
         policy: Policy,
+        legacy: Legacy,
         specify: Callable[[Meeting], WorkloadSpec],
     ) -> None:
         self._store = store
+        self._legacy = legacy
         self._transitions = transitions
         self._launcher = launcher
         self._access = access
@@ -98,6 +101,7 @@ class WorkloadEffects:
         left = await self._launcher.stop(name, grace_s=self._policy.kill_grace_s)
         if not _is_over(left):
             return await self._not_terminated(effect, meeting, left)
+        await self._legacy.take_up(meeting)
         if meeting.status in TERMINAL:
             await self._forget(meeting, name)
             return Done()
@@ -112,6 +116,7 @@ class WorkloadEffects:
         left = await self._launcher.stop(name, grace_s=self._policy.kill_grace_s)
         if not _is_over(left):
             return Again("it is not certain that nothing of the attempt is running")
+        await self._legacy.take_up(meeting)
         await self._keep_evidence(meeting, name)
         await self._forget(meeting, name)
 

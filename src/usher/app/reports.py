@@ -1,42 +1,33 @@
 """What bots say: reports about their visit, heartbeats, and the outcome of commands."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
+from usher.app.leases import LeaseBook
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import Conflict, NotAllowed, NotFound, Superseded
-from usher.domain.lifecycle import TERMINAL, Event, Reason, Refused, Source, exit_event
-from usher.domain.policy import Policy
-from usher.ports import Beat, Commands, Leases, Meeting, Meetings, StoredCommand
+from usher.domain.lifecycle import CHANGING, TERMINAL, Applied, Event, Reason, Refused, Source, exit_event
+from usher.ports import Commands, Mark, Meeting, Meetings, StoredCommand
 from usher.protocol.credentials import BotCredentials, BotIdentity
+from usher.protocol.reports import Exited, HeartbeatAnswer, ReportAnswer, SegmentMark, Status
 
 log = structlog.get_logger(__name__)
 
 _STATUS_EVENTS = {"joining": Event.JOINING_BEGUN, "awaiting_admission": Event.LOBBY_ENTERED}
-
-
-@dataclass(frozen=True, slots=True)
-class ExitReport:
-    """A bot's last word."""
-
-    exit_code: int
-    reason: Reason | None
-    detail: str
+_EXITS = frozenset({Event.LEFT, Event.NOT_ADMITTED, Event.CRASHED})
 
 
 class Reports:
-    """Takes what bots report. Each method first makes sure who speaks and that its attempt is the current one."""
+    """Takes what bots report. Each method first makes sure that the speaker's attempt is the current one."""
 
     def __init__(
         self,
         store: "ReportStore",
         transitions: Transitions,
         credentials: BotCredentials,
-        beats: "LeaseBook",
+        beats: LeaseBook,
     ) -> None:
         self._store = store
         self._transitions = transitions
@@ -54,33 +45,46 @@ class Reports:
             raise NotAllowed("bad_bot_token", "This token does not belong to this connection.")
         return bot
 
-    async def started(self, bot: BotIdentity) -> Outcome:
-        """The bot is in the meeting."""
-        return await self._apply(bot, Event.ADMITTED)
+    async def started(self, bot: BotIdentity) -> ReportAnswer:
+        """The bot is in the meeting. Idempotent.
 
-    async def status(self, bot: BotIdentity, status: str) -> Outcome:
-        """The bot is on its way: `joining` or `awaiting_admission`."""
-        return await self._apply(bot, _STATUS_EVENTS[status])
+        Raises:
+            Superseded: The attempt is over.
+            Conflict: The report contradicts the meeting's state.
+        """
+        return await self._take(bot, Event.ADMITTED, frozenset({Event.ADMITTED}))
 
-    async def exited(self, bot: BotIdentity, said: ExitReport) -> Outcome:
-        """The bot ends; what that means depends on how far it had come."""
+    async def status(self, bot: BotIdentity, said: Status) -> ReportAnswer:
+        """The bot is on its way. Idempotent; raises as `started` does."""
+        event = _STATUS_EVENTS[said.status]
+        return await self._take(bot, event, frozenset({event}))
+
+    async def exited(self, bot: BotIdentity, said: Exited) -> ReportAnswer:
+        """The bot ends; what that means depends on how far it had come. Idempotent, also after the attempt is over."""
 
         def choose(meeting: Meeting) -> Event:
             return exit_event(meeting.snapshot, said.exit_code, said.reason)
 
         detail = f"exit code {said.exit_code}. {said.detail}".strip()
-        return await self._apply(bot, choose, reason=said.reason, detail=detail)
+        try:
+            return await self._take(bot, choose, _EXITS, reason=said.reason, detail=detail)
+        except Superseded:
+            if await self._was_applied(bot, _EXITS):
+                return ReportAnswer(outcome="applied")
+            raise
 
-    async def heartbeat(self, bot: BotIdentity) -> int:
-        """Renew the bot's lease and return the newest command number for it.
+    async def heartbeat(self, bot: BotIdentity, sent: Sequence[SegmentMark] = ()) -> HeartbeatAnswer:
+        """Renew the bot's lease; tell it the newest command number, and which of the segments it sent are stored.
 
         Raises:
             Superseded: The attempt is over.
         """
-        beat = await self._beats.renew(bot.connection_id)
-        if beat is None or not beat.current:
+        marks = [Mark(bot.meeting_id, one.segment_id, one.revision) for one in sent]
+        pulse = await self._beats.beat(bot.connection_id, marks)
+        if pulse.beat is None or not pulse.beat.current:
             raise _superseded()
-        return beat.newest_seq
+        stored = [SegmentMark(segment_id=one.segment_id, revision=one.revision) for one in pulse.stored]
+        return HeartbeatAnswer(newest_seq=pulse.beat.newest_seq, stored=stored)
 
     async def pending_commands(self, bot: BotIdentity, *, after_seq: int) -> Sequence[StoredCommand]:
         """Return the commands that the bot has not acknowledged."""
@@ -88,7 +92,9 @@ class Reports:
         return await self._store.pending(bot.connection_id, after_seq=after_seq)
 
     async def acknowledge(self, bot: BotIdentity, seq: int, *, outcome: str, detail: str) -> None:
-        """Record what became of a command; a reconfiguration brings the meeting back to `active`. Idempotent.
+        """Record what became of a command, and what configuration is in force. Idempotent.
+
+        A bot may apply a configuration after the time for it has passed: then it is in force all the same.
 
         Raises:
             NotFound: The bot was never sent such a command.
@@ -97,10 +103,14 @@ class Reports:
         command = await self._store.acknowledge(bot.connection_id, seq, outcome=outcome, detail=detail)
         if command is None:
             raise NotFound("unknown_command", f"There is no command {seq} for this bot.")
-        if command.action != "reconfigure" or command.configuration != meeting.desired_configuration:
+        if command.action != "reconfigure" or not command.newest:
             return
-        event = Event.CONFIGURATION_APPLIED if outcome == "applied" else Event.CONFIGURATION_REFUSED
-        await self._transitions.apply(meeting.meeting_id, Report(event, Source.BOT, meeting.attempt, detail=detail))
+        applied = outcome == "applied"
+        if meeting.status in CHANGING or (applied and meeting.configuration != command.configuration):
+            event = Event.CONFIGURATION_APPLIED if applied else Event.CONFIGURATION_REFUSED
+            configuration = command.configuration if applied else None
+            report = Report(event, Source.BOT, bot.connection_id, detail=detail, configuration=configuration)
+            await self._transitions.apply(meeting.meeting_id, report)
 
     async def _current(self, bot: BotIdentity) -> Meeting:
         meeting = await self._store.find(bot.meeting_id)
@@ -108,80 +118,42 @@ class Reports:
             raise _superseded()
         return meeting
 
-    async def _apply(
+    async def _take(
         self,
         bot: BotIdentity,
         event: Event | Callable[[Meeting], Event],
+        means: frozenset[Event],
         *,
         reason: Reason | None = None,
         detail: str = "",
-    ) -> Outcome:
+    ) -> ReportAnswer:
+        """Apply a report that means one of some events; one that was applied before gets the answer of that time."""
         report = Report(event, Source.BOT, bot.connection_id, reason=reason, detail=detail)
+        outcome = await self._apply(bot, report)
+        if isinstance(outcome.decision, Refused):
+            raise Conflict("contradiction", f"The report contradicts the meeting's state: {outcome.decision.why}.")
+        if isinstance(outcome.decision, Applied) or await self._was_applied(bot, means):
+            return ReportAnswer(outcome="applied")
+        return ReportAnswer(outcome="ignored", detail=outcome.decision.why)
+
+    async def _apply(self, bot: BotIdentity, report: Report) -> Outcome:
         try:
             outcome = await self._transitions.apply(bot.meeting_id, report)
         except NotFound:
             raise _superseded() from None
         if outcome.meeting.connection_id != bot.connection_id:
             raise _superseded()
-        if isinstance(outcome.decision, Refused):
-            raise Conflict("contradiction", f"The report contradicts the meeting's state: {outcome.decision.why}.")
         return outcome
+
+    async def _was_applied(self, bot: BotIdentity, means: frozenset[Event]) -> bool:
+        """Say whether the history has such an event of this bot's attempt, reported by the bot itself."""
+        attempt = await self._store.attempt_of(bot.connection_id)
+        history = await self._store.events(bot.meeting_id)
+        return any(one.attempt == attempt and one.by is Source.BOT and one.event in means for one in history)
 
 
 class ReportStore(Meetings, Commands, Protocol):
     """The part of the store that reports touch."""
-
-
-class LeaseBook:
-    """Gathers heartbeats and renews their leases together, one statement a tick.
-
-    Args:
-        leases: The store.
-        policy: Length of a lease.
-        tick_s: How long heartbeats are gathered.
-    """
-
-    def __init__(self, leases: Leases, policy: Policy, *, tick_s: float = 0.25) -> None:
-        self._leases = leases
-        self._policy = policy
-        self._tick_s = tick_s
-        self._waiting: dict[str, list[asyncio.Future[Beat | None]]] = {}
-        self._flush: asyncio.Task[None] | None = None
-
-    async def renew(self, connection_id: str) -> Beat | None:
-        """Renew one lease with the next tick's statement; None if nobody knows the connection.
-
-        Raises:
-            Unavailable: The store does not answer.
-        """
-        future: asyncio.Future[Beat | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(connection_id, []).append(future)
-        if self._flush is None or self._flush.done():
-            self._flush = asyncio.create_task(self._flush_soon())
-        return await future
-
-    async def _flush_soon(self) -> None:
-        while self._waiting:
-            await asyncio.sleep(self._tick_s)
-            batch, self._waiting = self._waiting, {}
-            outcome = (await asyncio.gather(self._renewed(batch), return_exceptions=True))[0]
-            for connection_id, futures in batch.items():
-                for future in futures:
-                    _settle(future, outcome, connection_id)
-
-    async def _renewed(self, batch: dict[str, list[asyncio.Future[Beat | None]]]) -> dict[str, Beat]:
-        return dict(await self._leases.renew(list(batch), lease_s=self._policy.lease_s))
-
-
-def _settle(
-    future: "asyncio.Future[Beat | None]", outcome: dict[str, Beat] | BaseException, connection_id: str
-) -> None:
-    if future.done():
-        return
-    if isinstance(outcome, BaseException):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome.get(connection_id))
 
 
 def _superseded() -> Superseded:

@@ -13,6 +13,8 @@ from usher.domain.lifecycle import (
     COUNTED,
     ENDING,
     FAILING,
+    IN_MEETING,
+    TERMINAL,
     TIMED_FROM_START,
     Applied,
     Decision,
@@ -31,7 +33,7 @@ from usher.domain.policy import Policy
 from usher.domain.reconcile import WorkloadName
 from usher.ports import Change, Claim, Configuration, Feed, Meeting, Meetings, Owed, Seat, Void
 from usher.protocol.live import MeetingTag, StatusFrame, StatusPayload, dump
-from usher.telemetry import TRANSITIONS
+from usher.telemetry import NOT_APPLIED, TRANSITIONS
 
 log = structlog.get_logger(__name__)
 
@@ -107,15 +109,20 @@ class Transitions:
             event = report.event if isinstance(report.event, Event) else report.event(meeting)
             decision = decide(meeting.snapshot, event, report.by, _attempt(meeting, report))
             if not isinstance(decision, Applied):
-                log.info("event_not_applied", meeting_id=meeting_id, trigger=event, by=report.by, why=decision.why)
-                return Outcome(decision, meeting)
+                return self._not_applied(decision, meeting, event, report.by)
             changed = await self._meetings.change(self._change(meeting, decision.transition, report))
             if isinstance(changed, Meeting):
                 await self._announce(changed, decision.transition, report.by)
                 return Outcome(decision, changed)
             if changed is not Void.STALE:
-                return Outcome(Refused(_WHY[changed]), meeting)
+                return self._not_applied(Refused(_WHY[changed]), meeting, event, report.by)
         raise InvariantBroken(f"meeting {meeting_id} changed {_RACES} times under one report")
+
+    def _not_applied(self, decision: Ignored | Refused, meeting: Meeting, event: Event, by: Source) -> Outcome:
+        verdict = "ignored" if isinstance(decision, Ignored) else "refused"
+        log.info("event_not_applied", meeting_id=meeting.meeting_id, trigger=event, by=by, why=decision.why)
+        NOT_APPLIED.labels(event, meeting.status, verdict).inc()
+        return Outcome(decision, meeting)
 
     async def announce_created(self, meeting: Meeting, transition: Transition) -> None:
         """Tell viewers and the dispatcher of a meeting that was just created."""
@@ -149,6 +156,8 @@ class Transitions:
             detail=report.detail,
             deadline_s=deadline_s(self._policy, to_state),
             deadline_from_start=to_state in TIMED_FROM_START,
+            deadline_cap_s=self._policy.deadlines.active_s if to_state in IN_MEETING else None,
+            expire_commands=to_state in TERMINAL or retry or _ran_out(row),
             stop_requested=meeting.stop_requested or row.event is Event.STOP_REQUESTED or to_state in ENDING,
             next_connection_id=str(uuid.uuid4()) if retry else None,
             clear_reason=retry,
@@ -202,6 +211,11 @@ def owed(policy: Policy, row: Transition, attempt: int) -> tuple[Owed, ...]:
     if row.event is Event.RETRY_GRANTED:
         delays[Effect.LAUNCH] = policy.retry.delay_s(attempt)
     return tuple(Owed(effect, delays.get(effect, 0.0)) for effect in row.effects)
+
+
+def _ran_out(row: Transition) -> bool:
+    """Say whether the time for a change of configuration is over."""
+    return row.event is Event.DEADLINE_PASSED and row.from_state in CHANGING
 
 
 def _failure_stage(from_state: State, to_state: State) -> State | None:

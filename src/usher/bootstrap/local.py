@@ -23,7 +23,7 @@ from usher.api.keys import digest, new_key
 from usher.bootstrap.addresses import public_url
 from usher.bootstrap.children import Child, start_child
 from usher.bootstrap.http import listen
-from usher.bootstrap.system import Role, System, open_system
+from usher.bootstrap.system import System, open_system
 from usher.domain.errors import Unavailable
 from usher.settings import Settings, environment_with
 
@@ -74,7 +74,7 @@ async def open_local(settings: Settings, progress: Progress) -> AsyncIterator[Lo
         settings = await _with_speech(settings, home, stack, watch)
         progress("manager")
         system = await stack.enter_async_context(open_system(settings))
-        manager = asyncio.create_task(system.run(tuple(Role), listener), name="manager")
+        manager = asyncio.create_task(system.run(listener), name="manager")
         stack.push_async_callback(_end, manager, system)
         key = await _local_key(system, home)
         local = Local(public_url(settings), key, system, watch.broken)

@@ -1,7 +1,6 @@
 """How the bot speaks to the manager: reports that are repeated until answered, heartbeats, commands."""
 
 import asyncio
-import time
 from typing import Any, TypeVar
 
 import httpx
@@ -30,33 +29,43 @@ class Callbacks:
     Args:
         configuration: Where the manager is and what proves this attempt.
         retry_s: Seconds between tries, by their number.
+        transport: Carries requests in the place of the network. The caller closes it.
 
     Attributes:
         over: Set when the manager says that the attempt is over: leave and exit.
         behind: Set when a heartbeat's answer shows a command that was not executed yet.
     """
 
-    def __init__(self, configuration: BotConfiguration, *, retry_s: tuple[float, ...] = _RETRY_S) -> None:
+    def __init__(
+        self,
+        configuration: BotConfiguration,
+        *,
+        retry_s: tuple[float, ...] = _RETRY_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         self._retry_s = retry_s
         self._http = httpx.AsyncClient(
             base_url=f"{configuration.manager_url}/internal/bots/{configuration.connection_id}",
             headers={"Authorization": f"Bearer {configuration.token.get_secret_value()}"},
             timeout=_TIMEOUT_S,
             trust_env=False,
+            transport=transport,
         )
+        self._closes = transport is None
         self._heartbeat_s = configuration.patience.heartbeat_s
         self._away_s = configuration.patience.manager_away_s
         self._reports: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self._room = asyncio.Semaphore(_MOST_WAITING)
         self._seq = 0
-        self._answered_at = time.monotonic()
+        self._answered_at = _now()
         self.over = asyncio.Event()
         self.behind = asyncio.Event()
         self.executed_seq = 0
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        if self._closes:
+            await self._http.aclose()
 
     def report(self, kind: str, **body: object) -> None:
         """Queue a report (`status`, `started`, `exited`); reports are sent in order. A visit makes five at most."""
@@ -86,7 +95,7 @@ class Callbacks:
 
     async def beat(self) -> None:
         """Send heartbeats until cancelled; return if the manager was away for too long."""
-        while time.monotonic() - self._answered_at < self._away_s:
+        while _now() - self._answered_at < self._away_s:
             answer = await self._try("POST", "/heartbeat", {"executed_seq": self.executed_seq})
             said = _read(HeartbeatAnswer, answer)
             if said is not None and said.newest_seq > self.executed_seq:
@@ -121,10 +130,14 @@ class Callbacks:
         except httpx.HTTPError as error:
             log.warning("manager_unreachable", path=path.partition("?")[0], error=type(error).__name__)
             return None
-        self._answered_at = time.monotonic()
+        self._answered_at = _now()
         if answer.status_code in _OVER and not path.startswith(_COMMANDS):
             self.over.set()
         return answer
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _read(model: type[_Answer], answer: httpx.Response | None) -> _Answer | None:

@@ -1,10 +1,9 @@
-"""The bot's process: everything put together, and an orderly end in whatever way it comes."""
+"""The bot's process: the bot with a browser and ears, and an end that nothing holds up."""
 
 import asyncio
 import os
 import signal
 import threading
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,20 @@ from redis.asyncio import Redis
 from usher.bot.audio.ears import TrackEars
 from usher.bot.audio.receiver import open_receiver
 from usher.bot.audio.speech import Speech
+from usher.bot.bot import Bot
 from usher.bot.browser import OpenBrowser, open_browser
-from usher.bot.callbacks import Callbacks
-from usher.bot.control import Control
 from usher.bot.platforms import MeetingPage, open_platform
 from usher.bot.platforms.port import JoinFailed, first_line
-from usher.bot.publisher import Publisher
-from usher.bot.visit import Ending, Visit, Watch
+from usher.bot.stay import Ending, Progress
+from usher.bot.visit import Visit, Watch
 from usher.domain.lifecycle import Reason
 from usher.protocol.bot import BotConfiguration
-from usher.protocol.commands import Command, CommandOutcome, Leave
+from usher.protocol.commands import CommandOutcome, Task
 
 log = structlog.get_logger(__name__)
 
 _REDIS_S = 5.0
-_FLUSH_S = 10.0
-_REPORT_S = 30.0
 _HANGING_S = 90.0
-_STOPPED = Ending(0, Reason.STOPPED)
 
 
 async def run(configuration: BotConfiguration) -> int:
@@ -41,70 +36,53 @@ async def run(configuration: BotConfiguration) -> int:
 
     SIGTERM and SIGINT are the wish to leave. Whatever happens, the manager is told and the browser is closed.
     """
-    return await _Bot(configuration).run()
-
-
-class _Bot:
-    def __init__(self, configuration: BotConfiguration) -> None:
-        self._configuration = configuration
-        self._leave = asyncio.Event()
-        self._callbacks = Callbacks(configuration)
-        self._redis: Redis = Redis.from_url(
-            configuration.redis_url.get_secret_value(), socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S
-        )
-        token = configuration.token
-        self._publisher = Publisher(
-            self._redis, configuration.meeting_id, configuration.connection_id, token.get_secret_value()
-        )
-        speech = Speech(configuration.transcription_url, token, configuration.language, configuration.task)
-        self._ears = TrackEars(configuration.meeting_id, configuration.connection_id, speech, self._publisher.publish)
-        self._control = Control(self._redis, self._callbacks, configuration.connection_id, self._execute)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._doomed = False
-
-    async def run(self) -> int:
-        """Visit, then hand in what is left and say goodbye."""
+    redis: Redis = Redis.from_url(
+        configuration.redis_url.get_secret_value(), socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S
+    )
+    try:
+        bot = _BrowserVisit(configuration, redis).bot
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._leave.set)
-        ending = await self._visit()
-        self._last_resort()
-        log.info("visit_ended", reason=ending.reason, exit_code=ending.exit_code, detail=ending.detail)
-        await self._ears.finish()
-        await self._publisher.flush(_FLUSH_S)
-        if not self._callbacks.over.is_set():
-            self._callbacks.report_exit(ending.exit_code, ending.reason, ending.detail)
-            await self._callbacks.all_reported(_REPORT_S)
-        await self._end()
-        return ending.exit_code
+            asyncio.get_running_loop().add_signal_handler(number, bot.leave)
+        return await bot.run()
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await redis.aclose()
 
-    async def _visit(self) -> Ending:
-        """Stay until the visit ends by itself, or somebody or something ends it."""
-        services = {
-            self._begin("reports", self._callbacks.send_reports()),
-            self._begin("publisher", self._publisher.run()),
-            self._begin("commands", self._control.run()),
-        }
-        beating = self._begin("heartbeats", self._callbacks.beat())
-        leaving = self._begin("leave", _wait(self._leave))
-        over = self._begin("over", _wait(self._callbacks.over))
-        visiting = asyncio.create_task(self._visit_with_browser())
-        await asyncio.wait({visiting, beating, leaving, over, *services}, return_when=asyncio.FIRST_COMPLETED)
-        if visiting.done():
-            return visiting.result()
-        self._last_resort()
-        visiting.cancel()
-        await asyncio.wait({visiting})
-        if leaving.done() or over.done():
-            return _STOPPED
-        return Ending(1, Reason.CRASHED, "the manager was away" if beating.done() else "a part of the bot died")
 
-    async def _visit_with_browser(self) -> Ending:
+class _BrowserVisit:
+    """A bot whose stay is a visit with a browser.
+
+    Attributes:
+        bot: The bot.
+    """
+
+    def __init__(self, configuration: BotConfiguration, redis: Redis) -> None:
+        self._configuration = configuration
+        self._doomed = False
+        self.bot = Bot(
+            configuration,
+            redis=redis,
+            stay=self._stay,
+            reconfigure=self._reconfigure,
+            finish=self._finish,
+            ending=self._last_resort,
+        )
+        speech = Speech(
+            configuration.transcription_url, configuration.token, configuration.language, configuration.task
+        )
+        self._ears = TrackEars(
+            configuration.meeting_id, configuration.connection_id, speech, self.bot.publisher.publish
+        )
+
+    async def _stay(self, progress: Progress) -> Ending:
         """Visit; what goes wrong after the end, in closing the browser, does not change how the visit ended."""
         ending: Ending | None = None
         try:
             async with AsyncExitStack() as stack:
                 receiver = await stack.enter_async_context(open_receiver(self._ears))
-                ending = await self._stay(await stack.enter_async_context(self._browser(receiver.script)))
+                browser = await stack.enter_async_context(self._browser(receiver.script))
+                ending = await self._visit(browser, progress)
                 self._last_resort()
         except PlaywrightError as error:
             return ending or Ending(1, Reason.CRASHED, f"the browser: {first_line(error)}")
@@ -120,11 +98,12 @@ class _Bot:
         wanted = self._configuration
         return open_browser(_existing(wanted.chromium), headless=wanted.headless, sandbox=wanted.sandbox, script=script)
 
-    async def _stay(self, browser: OpenBrowser) -> Ending:
+    async def _visit(self, browser: OpenBrowser, progress: Progress) -> Ending:
         """Visit until the end, the death of the browser, or cancellation, which is the wish to leave."""
         configuration = self._configuration
         page = open_platform(configuration.platform, browser.page)
-        visit = Visit(page, configuration.patience, self._watch())
+        watch = Watch(progress.joining, progress.waiting, progress.admitted, self._ears.name)
+        visit = Visit(page, configuration.patience, watch)
         url = configuration.meeting_url.get_secret_value()
         visiting = asyncio.create_task(visit.run(url, configuration.bot_name))
         broken = asyncio.create_task(browser.broken.wait())
@@ -148,52 +127,20 @@ class _Bot:
         except (PlaywrightError, TimeoutError) as error:
             log.warning("not_left_through_the_page", error=type(error).__name__)
 
-    def _watch(self) -> Watch:
-        return Watch(
-            joining=lambda: self._callbacks.report("status", status="joining"),
-            waiting=lambda: self._callbacks.report("status", status="awaiting_admission"),
-            admitted=lambda: self._callbacks.report("started"),
-            voices=self._ears.name,
-        )
-
-    async def _execute(self, command: Command) -> CommandOutcome:
-        if isinstance(command, Leave):
-            self._leave.set()
-            return CommandOutcome(outcome="applied")
+    async def _reconfigure(self, language: str | None, task: Task) -> CommandOutcome:
         try:
-            await self._ears.configure(command.language, command.task)
+            await self._ears.configure(language, task)
         except TimeoutError:
             return CommandOutcome(outcome="refused", detail="the speech service did not confirm in time")
         return CommandOutcome(outcome="applied")
 
-    def _begin(self, name: str, part: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(part, name=name)
-        task.add_done_callback(_note_death)
-        self._tasks.append(task)
-        return task
+    async def _finish(self) -> None:
+        await self._ears.finish()
 
     def _last_resort(self) -> None:
         if not self._doomed:
             self._doomed = True
             _destroy_if_hanging(_HANGING_S)
-
-    async def _end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks, timeout=1.0)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._callbacks.close()
-                await self._redis.aclose()
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-def _note_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("part_died", part=task.get_name(), error=type(error).__name__, exc_info=error)
 
 
 def _existing(chromium: Path | None) -> Path | None:

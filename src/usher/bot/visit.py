@@ -1,7 +1,6 @@
 """The course of a visit inside the browser: join, wait, be there, and know how it ended."""
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from playwright.async_api import Error as PlaywrightError
 
 from usher.bot.platforms import MeetingPage, Presence, Sighting
 from usher.bot.platforms.port import JoinFailed, first_line
+from usher.bot.stay import Ending
 from usher.domain.lifecycle import Reason
 from usher.protocol.bot import Patience
 
@@ -24,15 +24,6 @@ class Pace:
 
     on_the_way_s: float = 0.3
     inside_s: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a visit ended: what the bot reports and exits with."""
-
-    exit_code: int
-    reason: Reason
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +118,7 @@ class Visit:
         if not seen.people:
             # The bot itself is not in the list either: the page shows no people, which says nothing about who is there.
             return None
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         self._alone_since = self._alone_since or now
         patience_s = self._patience.alone_s if self._met_somebody else self._patience.no_one_joined_s
         if now - self._alone_since < patience_s:

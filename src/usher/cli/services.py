@@ -61,8 +61,8 @@ def serve(role: str) -> None:
 
     async def work() -> None:
         listener = listen(settings.api.host, settings.api.port) if Role.API in roles else None
-        async with open_system(settings) as system:
-            await system.run(roles, listener)
+        async with open_system(settings, roles) as system:
+            await system.run(listener)
 
     run(work(), settings)
 

@@ -48,6 +48,7 @@ class Event(StrEnum):
     TERMINATED = "terminated"
     STOP_FAILED = "stop_failed"
     DEADLINE_PASSED = "deadline_passed"
+    MISSED = "missed"
     RETRY_GRANTED = "retry_granted"
     STOP_FINISHED = "stop_finished"
     GAVE_UP = "gave_up"
@@ -91,6 +92,7 @@ class Reason(StrEnum):
     WORKLOAD_VANISHED = "workload_vanished"
     LEASE_EXPIRED = "lease_expired"
     MAX_DURATION = "max_duration"
+    MISSED = "missed"
     CLEAN_UP_FAILED = "clean_up_failed"
 
 
@@ -160,7 +162,7 @@ _ROWS: tuple[_Row, ...] = (
     (_E.LOBBY_ENTERED,           (_S.STARTING, _S.JOINING),       _S.AWAITING_ADMISSION,  (_BOT,),                     ()),
     (_E.ADMITTED,                _WAITING,                        _S.ACTIVE,              (_BOT,),                     ()),
     (_E.CONFIGURATION_REQUESTED, _INSIDE,                         _S.RECONFIGURING,       (_USER,),                    (_F.SEND_COMMAND,)),
-    (_E.CONFIGURATION_APPLIED,   (_S.RECONFIGURING,),             _S.ACTIVE,              (_BOT,),                     ()),
+    (_E.CONFIGURATION_APPLIED,   _INSIDE,                         _S.ACTIVE,              (_BOT,),                     ()),
     (_E.CONFIGURATION_REFUSED,   (_S.RECONFIGURING,),             _S.ACTIVE,              (_BOT,),                     ()),
     (_E.STOP_REQUESTED,          (_S.SCHEDULED, _S.REQUESTED),    _S.COMPLETED,           (_USER,),                    _END),
     (_E.STOP_REQUESTED,          (*_WAITING, *_INSIDE),           _S.STOPPING,            (_USER,),                    _LEAVE),
@@ -176,6 +178,7 @@ _ROWS: tuple[_Row, ...] = (
     (_E.TERMINATED,              (_S.STOPPING,),                  _S.COMPLETED,           (_DISPATCHER,),              _END),
     (_E.STOP_FAILED,             (_S.STOPPING,),                  _S.ERROR,               (_DISPATCHER,),              (_F.CLEAN_UP,)),
     (_E.DEADLINE_PASSED,         (_S.SCHEDULED,),                 _S.REQUESTED,           (_RECONCILER,),              (_F.LAUNCH,)),
+    (_E.MISSED,                  (_S.SCHEDULED,),                 _S.FAILED,              (_RECONCILER,),              _END),
     (_E.DEADLINE_PASSED,         (_S.REQUESTED,),                 _S.FAILED,              (_RECONCILER,),              _END),
     (_E.DEADLINE_PASSED,         _WAITING,                        _S.ERROR,               (_RECONCILER,),              (_F.CLEAN_UP,)),
     (_E.DEADLINE_PASSED,         (_S.ACTIVE,),                    _S.STOPPING,            (_RECONCILER,),              _LEAVE),
@@ -227,6 +230,9 @@ ACCEPTS_CONFIGURATION = _states(
 LEASED = _states(row.from_state for row in TABLE if row.event is Event.LEASE_EXPIRED and row.from_state)
 """States in which a bot that has reported once must go on reporting."""
 
+MISSABLE = _states(row.from_state for row in TABLE if row.event is Event.MISSED and row.from_state)
+"""States that wait for the join time."""
+
 LAUNCHING = _states(row.from_state for row in TABLE if row.event is Event.LAUNCH_FAILED and row.from_state)
 """States in which the launcher is still to be called, or is being called."""
 
@@ -249,7 +255,6 @@ _ARRIVES_AT = {
     _E.JOINING_BEGUN: _S.JOINING,
     _E.LOBBY_ENTERED: _S.AWAITING_ADMISSION,
     _E.ADMITTED: _S.ACTIVE,
-    _E.CONFIGURATION_APPLIED: _S.ACTIVE,
     _E.CONFIGURATION_REFUSED: _S.ACTIVE,
 }
 _DEADLINE_REASON = {
@@ -267,6 +272,7 @@ _DEFAULT_REASON = {
     _E.CRASHED: Reason.CRASHED,
     _E.WORKLOAD_VANISHED: Reason.WORKLOAD_VANISHED,
     _E.LEASE_EXPIRED: Reason.LEASE_EXPIRED,
+    _E.MISSED: Reason.MISSED,
 }
 TRANSIENT = frozenset(
     {

@@ -36,17 +36,40 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Every number that shapes how a meeting lives and dies."""
+    """Every number that shapes how a meeting lives and dies.
+
+    Attributes:
+        deadlines: How long a meeting may stay in a state.
+        max_attempts: Launches of one meeting at most.
+        retry: Between two launches of one meeting.
+        effect_retry: Between two tries of one effect.
+        effect_tries: After so many an effect is buried.
+        effect_timeout_s: How long one try may take.
+        claim_s: After so long without a renewal the work of a dispatcher is somebody else's.
+        claim_renewal_s: Between two renewals of claims.
+        leave_grace_s: For a graceful leave before the kill.
+        kill_grace_s: For a workload to end by itself when it is being stopped.
+        scheduled_lead_s: How long before its join time a bot is launched.
+        missed_after_s: How long after its join time a bot that found no seat is still wanted.
+        heartbeat_s: Between two heartbeats of a bot.
+        lease_s: Without a heartbeat until a bot counts as dead.
+        silence_s: When nobody took heartbeats for longer, every bot gets a whole lease to be heard again.
+        admission_timeout_s: In the lobby.
+    """
 
     deadlines: Deadlines = Deadlines()
     max_attempts: int = 3
     retry: Backoff = Backoff(first_s=2.0, factor=4.0, most_s=60.0)
     effect_retry: Backoff = Backoff(first_s=0.5, factor=2.0, most_s=30.0)
     effect_tries: int = 20
-    claim_s: float = 60.0
+    effect_timeout_s: float = 60.0
+    claim_s: float = 5.0
+    claim_renewal_s: float = 1.5
     leave_grace_s: float = 20.0
     kill_grace_s: float = 5.0
     scheduled_lead_s: float = 60.0
+    missed_after_s: float = 600.0
     heartbeat_s: float = 10.0
-    lease_s: float = 23.0
+    lease_s: float = 22.0
+    silence_s: float = 5.0
     admission_timeout_s: float = 900.0

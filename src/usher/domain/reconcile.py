@@ -66,13 +66,20 @@ def parse_workload_name(name: str) -> WorkloadName | None:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A meeting that is not over, as the database sees it at one moment of its own clock."""
+    """A meeting that is not over, as the database sees it at one moment of its own clock.
+
+    Attributes:
+        deadline_passed: It was in its state for too long.
+        lease_expired: Its bot was heard once and then not for a whole lease, while somebody listened.
+        missed: It is scheduled, and its join time is so long ago that nobody wants the bot any more.
+    """
 
     meeting_id: int
     attempt: int
     status: State
     deadline_passed: bool
     lease_expired: bool
+    missed: bool = False
 
     @property
     def workload(self) -> WorkloadName:
@@ -138,6 +145,8 @@ def plan(
 def _overdue(row: Watched) -> Finding | None:
     if row.lease_expired and row.status in LEASED:
         return Finding(row.meeting_id, row.attempt, Event.LEASE_EXPIRED)
+    if row.missed:
+        return Finding(row.meeting_id, row.attempt, Event.MISSED)
     if row.deadline_passed:
         return Finding(row.meeting_id, row.attempt, Event.DEADLINE_PASSED)
     return None

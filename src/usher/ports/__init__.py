@@ -6,6 +6,7 @@ behaviour.
 
 from usher.ports.changes import (
     LANES,
+    Backlog,
     Change,
     Claim,
     ClaimedEffect,
@@ -17,13 +18,15 @@ from usher.ports.changes import (
     Seat,
     Void,
 )
-from usher.ports.channels import BotAccess, CommandChannel, Feed, SegmentStream, StreamEntry, Subscription
+from usher.ports.channels import BotAccess, CommandChannel, Feed, Hints, SegmentStream, StreamEntry, Subscription
 from usher.ports.launcher import Launcher, WorkloadSpec
 from usher.ports.records import (
+    EXPIRED,
     Beat,
     Configuration,
     HeardSegment,
     Json,
+    Mark,
     Meeting,
     MeetingEvent,
     Page,
@@ -34,7 +37,9 @@ from usher.ports.records import (
 from usher.ports.store import Commands, Leases, Meetings, Outbox, Store, Transcripts, Users
 
 __all__ = [
+    "EXPIRED",
     "LANES",
+    "Backlog",
     "Beat",
     "BotAccess",
     "Change",
@@ -46,11 +51,13 @@ __all__ = [
     "Created",
     "Feed",
     "HeardSegment",
+    "Hints",
     "IdempotencyKey",
     "Json",
     "Lane",
     "Launcher",
     "Leases",
+    "Mark",
     "Meeting",
     "MeetingEvent",
     "Meetings",

@@ -15,7 +15,7 @@ class Lane(StrEnum):
 
     WORKLOAD = "workload"
     COMMAND = "command"
-    FINISH = "finish"
+    NOTIFY = "notify"
 
 
 LANES: Mapping[Effect, Lane] = {
@@ -24,7 +24,7 @@ LANES: Mapping[Effect, Lane] = {
     Effect.TERMINATE_AFTER_GRACE: Lane.WORKLOAD,
     Effect.CLEAN_UP: Lane.WORKLOAD,
     Effect.SEND_COMMAND: Lane.COMMAND,
-    Effect.FINISH_MEETING: Lane.FINISH,
+    Effect.FINISH_MEETING: Lane.WORKLOAD,
 }
 
 
@@ -61,6 +61,19 @@ class ClaimedEffect:
     attempt: int
     effect: Effect
     tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of a lane's work is due and not done.
+
+    Attributes:
+        depth: Number of effects.
+        oldest_s: For how long the oldest has been due; 0 if none is.
+    """
+
+    depth: int = 0
+    oldest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,8 @@ class Change:
         detail: Evidence for people (an exit code, a launcher's message); may be empty.
         deadline_s: Seconds until the new state's deadline; None in terminal states.
         deadline_from_start: Count `deadline_s` from `start_time` if there is one, not from now.
+        deadline_cap_s: The deadline is no later than so many seconds after `start_time`; None for no such cap.
+        expire_commands: Commands of the attempt that are not acknowledged will not be executed any more.
         stop_requested: The new value of the flag.
         next_connection_id: Set for a retry: the attempt grows by one, and this is its connection.
         clear_reason: Forget reason and failure stage (a retry begins anew).
@@ -147,6 +162,8 @@ class Change:
     detail: str = ""
     deadline_s: float | None = None
     deadline_from_start: bool = False
+    deadline_cap_s: float | None = None
+    expire_commands: bool = False
     stop_requested: bool = False
     next_connection_id: str | None = None
     clear_reason: bool = False

@@ -38,6 +38,22 @@ class BotAccess(Protocol):
         """
         ...
 
+    async def accounts(self) -> frozenset[str]:
+        """Return the connections that have an account.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        ...
+
+
+class Hints(Protocol):
+    """Tells other processes that effects are owed. A hint may be lost: whoever waits for one also polls."""
+
+    def send(self) -> None:
+        """Give a hint, soon, in the background; many at once may become one."""
+        ...
+
 
 class Feed(Protocol):
     """Live frames of a meeting for its viewers: at most once, newest first to arrive; the store has the truth."""

@@ -57,7 +57,8 @@ class Launcher(Protocol):
         ...
 
     async def last_words(self, name: WorkloadName) -> bytes:
-        """Return what the bot left behind under `USHER_LAST_WORDS`; empty if nothing is known. Nothing in it may be
-        trusted before its seal was checked.
+        """Return what the bot left behind under `USHER_LAST_WORDS`; empty if nothing is known.
+
+        Nothing in it may be trusted before its seal was checked.
         """
         ...

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from usher.domain.lifecycle import Event, Reason, Snapshot, Source, State
 from usher.domain.meeting import MeetingRef
@@ -125,14 +125,31 @@ class HeardSegment:
     segment: Segment
 
 
+class Mark(NamedTuple):
+    """One revision of one segment of a meeting."""
+
+    meeting_id: int
+    segment_id: str
+    revision: int
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCommand:
-    """A command to one bot; `seq` counts per meeting from 1 and never repeats."""
+    """A command to one bot; `seq` counts per meeting from 1 and never repeats.
+
+    Attributes:
+        newest: Whether no later command of the same action was sent to the bot.
+    """
 
     seq: int
     connection_id: str
     action: str
     configuration: Configuration
+    newest: bool = True
+
+
+EXPIRED = "expired"
+"""Outcome of a command whose attempt or time was over before its bot acknowledged it."""
 
 
 @dataclass(frozen=True, slots=True)

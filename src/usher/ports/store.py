@@ -4,10 +4,22 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from usher.domain.meeting import Platform
+from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.domain.transcript import Segment
-from usher.ports.changes import Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
-from usher.ports.records import Beat, HeardSegment, Json, Meeting, MeetingEvent, Page, Session, StoredCommand, User
+from usher.ports.changes import Backlog, Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
+from usher.ports.records import (
+    Beat,
+    HeardSegment,
+    Json,
+    Mark,
+    Meeting,
+    MeetingEvent,
+    Page,
+    Session,
+    StoredCommand,
+    User,
+)
 
 
 class Meetings(Protocol):
@@ -48,8 +60,19 @@ class Meetings(Protocol):
         """Return a meeting's history, oldest first."""
         ...
 
-    async def watched(self) -> Sequence[Watched]:
-        """Return every meeting that is not over, judged by the store's clock."""
+    async def attempt_of(self, connection_id: str) -> int | None:
+        """Return the attempt that has or had this connection."""
+        ...
+
+    async def watched(self, policy: Policy) -> Sequence[Watched]:
+        """Return every meeting that is not over, judged by the store's clock.
+
+        A lease expires only while heartbeats are being taken (`Leases.attend`) and have been for a whole lease.
+        """
+        ...
+
+    async def bots(self) -> Mapping[str, int]:
+        """Return the meeting of each connection that may have a workload."""
         ...
 
     async def put_data(self, meeting_id: int, data: Json) -> None:
@@ -72,8 +95,16 @@ class Outbox(Protocol):
         """Give a claimed effect back, due after `delay_s`; False if the claim was lost."""
         ...
 
+    async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:
+        """Hold claims for `claim_s` from now and return the effect ids of those that were not lost."""
+        ...
+
     async def bury(self, claim: Claim, *, error: str) -> bool:
         """Keep a claimed effect for people to look at and never run it again; False if the claim was lost."""
+        ...
+
+    async def backlogs(self) -> Mapping[Lane, Backlog]:
+        """Return what is due in each lane."""
         ...
 
 
@@ -96,7 +127,11 @@ class Commands(Protocol):
 class Leases(Protocol):
     """Who has reported lately. The store's clock decides."""
 
-    async def renew(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
+    async def attend(self, *, silence_s: float) -> None:
+        """Say that heartbeats are being taken. After more than `silence_s` without this, listening begins anew."""
+        ...
+
+    async def beat(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
         """Renew (or begin) the leases of many bots in one statement; unknown ids are absent from the answer."""
         ...
 
@@ -106,6 +141,10 @@ class Transcripts(Protocol):
 
     async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
         """Upsert a batch in one transaction. Idempotent; an older revision changes nothing."""
+        ...
+
+    async def stored(self, marks: Sequence[Mark]) -> frozenset[Mark]:
+        """Return those of the final segments that are committed, in this or a newer revision."""
         ...
 
     async def segments(self, meeting_id: int) -> Sequence[Segment]:
@@ -147,6 +186,14 @@ class Users(Protocol):
 
 class Store(Meetings, Outbox, Commands, Leases, Transcripts, Users, Protocol):
     """All of the state. The PostgreSQL adapter and the in-memory one pass the same contract suite."""
+
+    async def prune(self, *, older_than_s: float, limit: int) -> int:
+        """Delete what nobody will ask for again, `limit` rows of a kind at most, and return how many rows that were.
+
+        These are idempotency keys, connections and outcomes of commands of meetings that ended, and buried effects,
+        all older than `older_than_s`. Idempotent.
+        """
+        ...
 
     async def ping(self, *, timeout_s: float) -> None:
         """Return if the store answers.

@@ -8,7 +8,8 @@ from playwright.async_api import Error as PlaywrightError
 
 from usher.bot.platforms import Person, Presence, Sighting
 from usher.bot.platforms.port import JoinFailed
-from usher.bot.visit import Ending, Pace, Visit, Watch
+from usher.bot.stay import Ending
+from usher.bot.visit import Pace, Visit, Watch
 from usher.domain.lifecycle import Reason
 from usher.protocol.bot import Patience
 

@@ -51,6 +51,10 @@ class MemoryBotAccess:
         """Remove an account."""
         self.passwords.pop(connection_id, None)
 
+    async def accounts(self) -> frozenset[str]:
+        """Return the connections that have an account."""
+        return frozenset(self.passwords)
+
 
 class MemorySubscription:
     """A viewer's bounded queue."""

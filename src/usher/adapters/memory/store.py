@@ -2,6 +2,7 @@
 
 from usher.adapters.memory.store_bots import MemoryLeases
 from usher.adapters.memory.store_meetings import MemoryMeetings
+from usher.adapters.memory.store_old import FORGET
 from usher.adapters.memory.store_outbox import MemoryOutbox
 from usher.adapters.memory.store_tables import Now, Tables, wall_clock
 from usher.adapters.memory.store_transcripts import MemoryTranscripts
@@ -17,6 +18,10 @@ class MemoryStore(MemoryMeetings, MemoryOutbox, MemoryLeases, MemoryTranscripts,
 
     def __init__(self, now: Now = wall_clock) -> None:
         super().__init__(Tables(now))
+
+    async def prune(self, *, older_than_s: float, limit: int) -> int:
+        """Delete what nobody will ask for again."""
+        return sum(len(forget(self._tables, older_than_s, limit)) for forget in FORGET)
 
     async def ping(self, *, timeout_s: float) -> None:
         """Return."""

@@ -1,10 +1,12 @@
 """Commands to bots and signs of life from them, in memory."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
-from usher.adapters.memory.store_tables import CommandRow, Lease, Part
+from usher.adapters.memory.store_tables import Attendance, CommandRow, Lease, Part
 from usher.domain.lifecycle import LIVE
-from usher.ports import Beat, StoredCommand
+from usher.ports import EXPIRED, Beat, StoredCommand
 
 
 class MemoryCommands(Part):
@@ -17,12 +19,14 @@ class MemoryCommands(Part):
 
     async def acknowledge(self, connection_id: str, seq: int, *, outcome: str, detail: str) -> StoredCommand | None:
         """Record what the bot did; the first outcome stays."""
-        for row in self._sent_to(connection_id):
-            if row.command.seq == seq:
-                if row.outcome is None:
-                    row.outcome, row.detail = outcome, detail
-                return row.command
-        return None
+        sent = self._sent_to(connection_id)
+        row = next((row for row in sent if row.command.seq == seq), None)
+        if row is None:
+            return None
+        if row.outcome in (None, EXPIRED):
+            row.outcome, row.detail = outcome, detail
+        newest = max(each.command.seq for each in sent if each.command.action == row.command.action)
+        return replace(row.command, newest=seq == newest)
 
     def _sent_to(self, connection_id: str) -> list[CommandRow]:
         meeting_id = self._tables.connections.get(connection_id, 0)
@@ -33,7 +37,14 @@ class MemoryCommands(Part):
 class MemoryLeases(MemoryCommands):
     """See `usher.ports.Leases`."""
 
-    async def renew(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
+    async def attend(self, *, silence_s: float) -> None:
+        """Say that heartbeats are being taken."""
+        tables, now = self._tables, self._tables.now()
+        known = tables.attendance
+        heard = known is not None and now - known.seen_at <= timedelta(seconds=silence_s)
+        tables.attendance = Attendance(known.since if known and heard else now, now)
+
+    async def beat(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
         """Renew the leases of many bots."""
         tables, beats = self._tables, {}
         for connection_id in connection_ids:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from usher.adapters.memory.store_tables import CommandRow, OwedRow, Tables
 from usher.domain.errors import InvariantBroken
 from usher.domain.lifecycle import IN_MEETING, TABLE, TERMINAL, Transition
-from usher.ports import LANES, Change, Configuration, Meeting, MeetingEvent, Owed, Seat, StoredCommand, Void
+from usher.ports import EXPIRED, LANES, Change, Configuration, Meeting, MeetingEvent, Owed, Seat, StoredCommand, Void
 
 _STEPS = {Seat.TAKE: 1, Seat.KEEP: 0, Seat.RELEASE: -1}
 _KNOWN = {(row.from_state, row.event, row.to_state) for row in TABLE}
@@ -96,8 +96,11 @@ def _changed(meeting: Meeting, wanted: Change, now: datetime) -> Meeting:
 def _deadline(meeting: Meeting, wanted: Change, now: datetime) -> datetime | None:
     if wanted.deadline_s is None:
         return None
-    start = (meeting.start_time or now) if wanted.deadline_from_start else now
-    return start + timedelta(seconds=wanted.deadline_s)
+    start = meeting.start_time or now
+    deadline = (start if wanted.deadline_from_start else now) + timedelta(seconds=wanted.deadline_s)
+    return (
+        deadline if wanted.deadline_cap_s is None else min(deadline, start + timedelta(seconds=wanted.deadline_cap_s))
+    )
 
 
 def _configurations(meeting: Meeting, wanted: Change) -> tuple[Configuration, Configuration]:
@@ -111,6 +114,7 @@ def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
     meeting_id = changed.meeting_id
     tables.meetings[meeting_id] = changed
     tables.connections[changed.connection_id] = meeting_id
+    tables.attempts[changed.connection_id] = changed.attempt
     tables.events[meeting_id].append(
         MeetingEvent(
             version=changed.version,
@@ -130,6 +134,9 @@ def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
         rows.append(CommandRow(command))
     if wanted.claim is not None:
         del tables.outbox[wanted.claim.effect_id]
+    if wanted.expire_commands:
+        for row in tables.commands.get(meeting_id, ()):
+            row.outcome = row.outcome or EXPIRED
     if changed.status in TERMINAL:
         tables.leases.pop(meeting_id, None)
     owe(tables, changed, wanted.owed)

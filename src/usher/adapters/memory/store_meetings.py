@@ -8,8 +8,9 @@ from typing import Any
 from usher.adapters.memory.store_change import owe, require_row, write_change
 from usher.adapters.memory.store_tables import Part
 from usher.domain.errors import Conflict, InvariantBroken, LimitReached, NotFound
-from usher.domain.lifecycle import COUNTED, LIVE, Source
+from usher.domain.lifecycle import COUNTED, HAS_WORKLOAD, LIVE, MISSABLE, Source
 from usher.domain.meeting import Platform
+from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.ports import Change, Created, Json, Meeting, MeetingEvent, NewMeeting, Page, Void
 
@@ -34,6 +35,7 @@ class MemoryMeetings(Part):
             tables.idempotency_keys[key] = (new.idempotency.body_sha256, meeting.meeting_id)
         tables.meetings[meeting.meeting_id] = meeting
         tables.connections[meeting.connection_id] = meeting.meeting_id
+        tables.attempts[meeting.connection_id] = meeting.attempt
         event = MeetingEvent(
             1, new.transition.event, None, meeting.status, Source.USER, 1, None, "", meeting.created_at
         )
@@ -90,20 +92,40 @@ class MemoryMeetings(Part):
         """Return a meeting's history, oldest first."""
         return list(self._tables.events.get(meeting_id, ()))
 
-    async def watched(self) -> Sequence[Watched]:
-        """Return every meeting that is not over."""
-        now = self._tables.now()
-        return [self._watch(meeting, now) for meeting in self._tables.meetings.values() if meeting.status in LIVE]
+    async def attempt_of(self, connection_id: str) -> int | None:
+        """Return the attempt that has or had this connection."""
+        return self._tables.attempts.get(connection_id)
 
-    def _watch(self, meeting: Meeting, now: datetime) -> Watched:
-        lease = self._tables.leases.get(meeting.meeting_id)
+    async def watched(self, policy: Policy) -> Sequence[Watched]:
+        """Return every meeting that is not over."""
+        live = (meeting for meeting in self._tables.meetings.values() if meeting.status in LIVE)
+        listened = self._listened(policy)
+        return [self._watch(meeting, listened, policy) for meeting in live]
+
+    def _listened(self, policy: Policy) -> bool:
+        """Say whether heartbeats are being taken, and have been for a whole lease."""
+        attendance, now = self._tables.attendance, self._tables.now()
+        if attendance is None:
+            return False
+        heard_lately = attendance.seen_at > now - timedelta(seconds=policy.silence_s)
+        return heard_lately and attendance.since <= now - timedelta(seconds=policy.lease_s)
+
+    def _watch(self, meeting: Meeting, listened: bool, policy: Policy) -> Watched:
+        now, lease = self._tables.now(), self._tables.leases.get(meeting.meeting_id)
+        expired = lease is not None and lease.attempt == meeting.attempt and lease.expires_at <= now
+        late = meeting.join_at is not None and meeting.join_at <= now - timedelta(seconds=policy.missed_after_s)
         return Watched(
             meeting.meeting_id,
             meeting.attempt,
             meeting.status,
             deadline_passed=meeting.deadline_at is not None and meeting.deadline_at <= now,
-            lease_expired=lease is not None and lease.attempt == meeting.attempt and lease.expires_at <= now,
+            lease_expired=listened and expired,
+            missed=late and meeting.status in MISSABLE,
         )
+
+    async def bots(self) -> Mapping[str, int]:
+        """Return the meeting of each connection that may have a workload."""
+        return {m.connection_id: m.meeting_id for m in self._tables.meetings.values() if m.status in HAS_WORKLOAD}
 
     async def put_data(self, meeting_id: int, data: Json) -> None:
         """Merge `data` into the meeting's data."""

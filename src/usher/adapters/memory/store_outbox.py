@@ -1,10 +1,10 @@
 """Effects that are owed, in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from usher.adapters.memory.store_tables import OwedRow, Part
-from usher.ports import Claim, ClaimedEffect, Lane
+from usher.ports import Backlog, Claim, ClaimedEffect, Lane
 
 
 class MemoryOutbox(Part):
@@ -15,7 +15,7 @@ class MemoryOutbox(Part):
         tables, now = self._tables, self._tables.now()
         of_meeting: dict[int, list[OwedRow]] = {}
         for row in tables.outbox.values():
-            if row.lane is lane and not row.buried:
+            if row.lane is lane and row.buried_at is None:
                 of_meeting.setdefault(row.meeting_id, []).append(row)
         ready = [row for rows in of_meeting.values() for row in rows if _next(row, rows, now)]
         claimed = []
@@ -26,6 +26,13 @@ class MemoryOutbox(Part):
             claim = Claim(row.effect_id, row.token)
             claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries - 1))
         return claimed
+
+    async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:
+        """Hold claims for longer."""
+        held = [row for claim in claims if (row := self._tables.held(claim.effect_id, claim.token))]
+        for row in held:
+            row.claimed_until = self._tables.after(claim_s)
+        return frozenset(row.effect_id for row in held)
 
     async def complete(self, claim: Claim) -> bool:
         """Remove a claimed effect."""
@@ -47,8 +54,17 @@ class MemoryOutbox(Part):
         row = self._tables.held(claim.effect_id, claim.token)
         if row is None:
             return False
-        row.buried, row.error, row.token, row.claimed_until = True, error, None, None
+        row.buried_at, row.error, row.token, row.claimed_until = self._tables.now(), error, None, None
         return True
+
+    async def backlogs(self) -> Mapping[Lane, Backlog]:
+        """Return what is due in each lane."""
+        now, found = self._tables.now(), {}
+        for lane in Lane:
+            rows = (row for row in self._tables.outbox.values() if row.lane is lane and row.buried_at is None)
+            ages = [(now - row.due_at).total_seconds() for row in rows if row.due(now)]
+            found[lane] = Backlog(len(ages), max(ages, default=0.0))
+        return found
 
 
 def _next(row: OwedRow, rows: Sequence[OwedRow], now: datetime) -> bool:

@@ -31,7 +31,7 @@ class OwedRow:
     token: str | None = None
     claimed_until: datetime | None = None
     error: str | None = None
-    buried: bool = False
+    buried_at: datetime | None = None
 
     def claimed(self, now: datetime) -> bool:
         """Say whether somebody may be running it."""
@@ -59,6 +59,14 @@ class Lease:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Attendance:
+    """Since when heartbeats are being taken without a gap, and when that was last said."""
+
+    since: datetime
+    seen_at: datetime
+
+
 @dataclass(slots=True)
 class Tables:
     """All rows, and the clock that they are judged by. Belongs to one event loop; no method of the store awaits."""
@@ -71,10 +79,12 @@ class Tables:
     meetings: dict[int, Meeting] = field(default_factory=dict)
     events: dict[int, list[MeetingEvent]] = field(default_factory=dict)
     connections: dict[str, int] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     idempotency_keys: dict[tuple[int, str], tuple[bytes, int]] = field(default_factory=dict)
     outbox: dict[int, OwedRow] = field(default_factory=dict)
     commands: dict[int, list[CommandRow]] = field(default_factory=dict)
     leases: dict[int, Lease] = field(default_factory=dict)
+    attendance: Attendance | None = None
     sessions: dict[tuple[int, str], Session] = field(default_factory=dict)
     segments: dict[int, dict[str, Segment]] = field(default_factory=dict)
 
@@ -85,7 +95,7 @@ class Tables:
     def held(self, effect_id: int, token: str) -> OwedRow | None:
         """Return the claimed row, or None if the claim was lost."""
         row = self.outbox.get(effect_id)
-        return row if row and not row.buried and row.token == token and row.claimed(self.now()) else None
+        return row if row and row.buried_at is None and row.token == token and row.claimed(self.now()) else None
 
 
 class Part:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from usher.adapters.memory.store_tables import Part
 from usher.domain.transcript import Segment, newest, supersedes
-from usher.ports import HeardSegment, Session
+from usher.ports import HeardSegment, Mark, Session
 
 _SPEAKER_LENGTH = 255
 _LANGUAGE_LENGTH = 10
@@ -26,6 +26,14 @@ class MemoryTranscripts(Part):
                 known = stored.get(each.segment.segment_id)
                 if known is None or supersedes(each.segment, known):
                     stored[each.segment.segment_id] = _fitted(each.segment)
+
+    async def stored(self, marks: Sequence[Mark]) -> frozenset[Mark]:
+        """Return those of the final segments that are stored."""
+        return frozenset(mark for mark in marks if self._is_stored(mark))
+
+    def _is_stored(self, mark: Mark) -> bool:
+        known = self._tables.segments.get(mark.meeting_id, {}).get(mark.segment_id)
+        return known is not None and known.completed and known.revision >= mark.revision
 
     async def segments(self, meeting_id: int) -> Sequence[Segment]:
         """Return the segments of a meeting in the order in which they were said."""

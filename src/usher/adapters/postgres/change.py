@@ -4,7 +4,7 @@ from usher.adapters.postgres.creation import owed_rows
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.rows import MEETING_COLUMNS, NO_STATE, meeting_from, sql, storable
 from usher.domain.lifecycle import IN_MEETING, TERMINAL
-from usher.ports import Change, Meeting, Seat, Void
+from usher.ports import EXPIRED, Change, Meeting, Seat, Void
 
 # Every part of one statement sees the same snapshot, and a part that has written cannot be taken back by a later
 # one. So the gates (claim, seat) only lock, the compare-and-set on the version decides, and all that is written is
@@ -55,6 +55,14 @@ _FORMER = """, former AS (
 _UNLEASE = """, unleased AS (
     DELETE FROM leases l USING m WHERE l.meeting_id = m.id
 )"""
+
+_EXPIRE = sql(
+    """, expired AS (
+    UPDATE commands c SET outcome = '<expired>', acknowledged_at = now() FROM m
+    WHERE c.meeting_id = m.id AND c.acknowledged_at IS NULL
+)""",
+    expired=EXPIRED,
+)
 
 _WHY_NOT = """
 SELECT
@@ -155,8 +163,12 @@ def _assignments(wanted: Change, arguments: _Arguments) -> list[str]:
 def _deadline(wanted: Change, arguments: _Arguments) -> str:
     if wanted.deadline_s is None:
         return "NULL"
-    start = "coalesce(m.start_time, now())" if wanted.deadline_from_start else "now()"
-    return f"{start} + make_interval(secs => {arguments.put(wanted.deadline_s, 'float8')})"
+    started = "coalesce(m.start_time, now())"
+    start = started if wanted.deadline_from_start else "now()"
+    deadline = f"{start} + make_interval(secs => {arguments.put(wanted.deadline_s, 'float8')})"
+    if wanted.deadline_cap_s is None:
+        return deadline
+    return f"least({deadline}, {started} + make_interval(secs => {arguments.put(wanted.deadline_cap_s, 'float8')}))"
 
 
 def _configurations(wanted: Change, arguments: _Arguments) -> list[str]:
@@ -191,6 +203,8 @@ def _writes(wanted: Change, arguments: _Arguments) -> str:
     writes = ""
     if wanted.command is not None:
         writes += sql(_COMMAND, action=arguments.put(wanted.command, "text"))
+    if wanted.expire_commands:
+        writes += _EXPIRE
     if wanted.next_connection_id is not None:
         writes += _FORMER
     if wanted.transition.to_state in TERMINAL:

@@ -3,20 +3,26 @@
 from collections.abc import Sequence
 
 from usher.adapters.postgres.pool import Part, Row
-from usher.adapters.postgres.rows import storable
-from usher.ports import Configuration, StoredCommand
+from usher.adapters.postgres.rows import sql, storable
+from usher.ports import EXPIRED, Configuration, StoredCommand
 
 _PENDING = """
 SELECT seq, connection_id, action, language, task FROM commands
 WHERE connection_id = $1 AND seq > $2 AND acknowledged_at IS NULL ORDER BY seq
 """
 
-_ACKNOWLEDGE = """
-UPDATE commands
-SET outcome = coalesce(outcome, $3), detail = coalesce(detail, $4), acknowledged_at = coalesce(acknowledged_at, now())
-WHERE connection_id = $1 AND seq = $2
-RETURNING seq, connection_id, action, language, task
-"""
+# The bot's own word, late as it may be, is better than the verdict that it would say nothing any more.
+_ACKNOWLEDGE = sql(
+    """
+UPDATE commands c
+SET outcome = coalesce(nullif(c.outcome, '<expired>'), $3), detail = coalesce(c.detail, $4),
+    acknowledged_at = coalesce(c.acknowledged_at, now())
+WHERE c.connection_id = $1 AND c.seq = $2
+RETURNING c.seq, c.connection_id, c.action, c.language, c.task, NOT EXISTS (
+    SELECT FROM commands l WHERE l.connection_id = c.connection_id AND l.action = c.action AND l.seq > c.seq)
+""",
+    expired=EXPIRED,
+)
 
 
 class PostgresCommands(Part):
@@ -33,5 +39,5 @@ class PostgresCommands(Part):
 
 
 def _command_from(row: Row) -> StoredCommand:
-    seq, connection_id, action, language, task = row
-    return StoredCommand(seq, connection_id, action, Configuration(language, task))
+    seq, connection_id, action, language, task, *newest = row
+    return StoredCommand(seq, connection_id, action, Configuration(language, task), *newest)

@@ -6,8 +6,14 @@ from usher.adapters.postgres.pool import Part
 from usher.adapters.postgres.rows import LIVE_STATES, sql
 from usher.ports import Beat
 
+_ATTEND = """
+INSERT INTO attendance AS a (id, since, seen_at) VALUES (1, now(), now())
+ON CONFLICT (id) DO UPDATE SET seen_at = now(),
+    since = CASE WHEN a.seen_at < now() - make_interval(secs => $1) THEN now() ELSE a.since END
+"""
+
 # Rows are written in the order of their keys, so that two renewals at a time cannot wait for each other.
-_RENEW = sql(
+_BEAT = sql(
     """
 WITH told AS MATERIALIZED (
     SELECT DISTINCT given.connection_id FROM unnest($1::text[]) AS given (connection_id)
@@ -37,7 +43,11 @@ FROM known LEFT JOIN LATERAL (
 class PostgresLeases(Part):
     """See `usher.ports.Leases`."""
 
-    async def renew(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
+    async def attend(self, *, silence_s: float) -> None:
+        """Say that heartbeats are being taken."""
+        await self._database.value(_ATTEND, silence_s)
+
+    async def beat(self, connection_ids: Sequence[str], *, lease_s: float) -> Mapping[str, Beat]:
         """Renew the leases of many bots in one statement."""
-        rows = await self._database.rows(_RENEW, list(connection_ids), lease_s)
+        rows = await self._database.rows(_BEAT, list(connection_ids), lease_s)
         return {connection_id: Beat(live, newest_seq) for connection_id, live, newest_seq in rows}

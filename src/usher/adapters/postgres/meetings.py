@@ -1,7 +1,7 @@
 """Meetings and their history."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from usher.adapters.postgres.change import write_change
 from usher.adapters.postgres.creation import write_meeting
@@ -11,11 +11,14 @@ from usher.adapters.postgres.rows import (
     MEETING_COLUMNS,
     STATES,
     event_from,
+    literals,
     meeting_from,
     sql,
     storable_json,
 )
+from usher.domain.lifecycle import HAS_WORKLOAD, MISSABLE
 from usher.domain.meeting import Platform
+from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.ports import Change, Created, Json, Meeting, MeetingEvent, NewMeeting, Page, Void
 
@@ -53,14 +56,29 @@ SELECT version, event, from_state, to_state, reported_by, attempt, reason, detai
 FROM meeting_events WHERE meeting_id = $1 ORDER BY version
 """
 
+# A bot may be called silent only where somebody listens, and has for a whole lease: see `usher.ports.Leases.attend`.
 _WATCHED = sql(
     """
-SELECT m.id, m.attempt, m.status, coalesce(m.deadline_at <= now(), false), coalesce(l.expires_at <= now(), false)
+WITH listening AS MATERIALIZED (
+    SELECT FROM attendance a
+    WHERE a.seen_at > now() - make_interval(secs => $1) AND a.since <= now() - make_interval(secs => $2)
+)
+SELECT m.id, m.attempt, m.status, coalesce(m.deadline_at <= now(), false),
+    coalesce(l.expires_at <= now() AND EXISTS (SELECT FROM listening), false),
+    coalesce(m.status IN (<missable>) AND m.join_at <= now() - make_interval(secs => $3), false)
 FROM meetings m LEFT JOIN leases l ON l.meeting_id = m.id AND l.attempt = m.attempt
 WHERE m.status IN (<live>)
 """,
     live=LIVE_STATES,
+    missable=literals(MISSABLE),
 )
+
+_ATTEMPT_OF = """
+SELECT attempt FROM meetings WHERE connection_id = $1
+UNION ALL SELECT attempt FROM former_connections WHERE connection_id = $1
+"""
+
+_BOTS = sql("SELECT connection_id, id FROM meetings WHERE status IN (<states>)", states=literals(HAS_WORKLOAD))
 
 _ROWS_A_TURN = 2000
 """How many rows are read before others get their turn: about 2 ms of work."""
@@ -104,14 +122,25 @@ class PostgresMeetings(Part):
         """Return a meeting's history, oldest first."""
         return [event_from(row) for row in await self._database.rows(_EVENTS, meeting_id)]
 
-    async def watched(self) -> Sequence[Watched]:
+    async def attempt_of(self, connection_id: str) -> int | None:
+        """Return the attempt that has or had this connection."""
+        attempt: int | None = await self._database.value(_ATTEMPT_OF, connection_id)
+        return attempt
+
+    async def bots(self) -> Mapping[str, int]:
+        """Return the meeting of each connection that may have a workload."""
+        return {row["connection_id"]: row["id"] for row in await self._database.rows(_BOTS)}
+
+    async def watched(self, policy: Policy) -> Sequence[Watched]:
         """Return every meeting that is not over."""
-        rows = await self._database.rows(_WATCHED)
+        rows = await self._database.rows(_WATCHED, policy.silence_s, policy.lease_s, policy.missed_after_s)
         watched: list[Watched] = []
         for first in range(0, len(rows), _ROWS_A_TURN):
             watched += [
-                Watched(meeting_id, attempt, STATES[status], deadline_passed, lease_expired)
-                for meeting_id, attempt, status, deadline_passed, lease_expired in rows[first : first + _ROWS_A_TURN]
+                Watched(meeting_id, attempt, STATES[status], deadline_passed, lease_expired, missed)
+                for meeting_id, attempt, status, deadline_passed, lease_expired, missed in rows[
+                    first : first + _ROWS_A_TURN
+                ]
             ]
             await asyncio.sleep(0)
         return watched

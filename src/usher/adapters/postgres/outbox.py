@@ -1,11 +1,11 @@
 """Effects that are owed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from usher.adapters.postgres.pool import Part
 from usher.adapters.postgres.rows import storable
 from usher.domain.lifecycle import Effect
-from usher.ports import Claim, ClaimedEffect, Lane
+from usher.ports import Backlog, Claim, ClaimedEffect, Lane
 
 # Claims of one lane are made one after another: the second claimer has to see the first one's claims before it may
 # tell which effect of a meeting is next, and what a waiting statement sees is fixed before it waits.
@@ -49,6 +49,18 @@ SET due_at = now() + make_interval(secs => $3), error = $4, claim_token = NULL, 
 WHERE <held> RETURNING true
 """.replace("<held>", _HELD)
 
+_RENEW = """
+UPDATE outbox o SET claimed_until = now() + make_interval(secs => $3)
+FROM unnest($1::bigint[], $2::text[]) AS held (id, token)
+WHERE o.id = held.id AND o.claim_token = held.token AND o.claimed_until > now() AND o.buried_at IS NULL
+RETURNING o.id
+"""
+
+_BACKLOGS = """
+SELECT lane, count(*), extract(epoch FROM now() - min(due_at))::float8 FROM outbox
+WHERE buried_at IS NULL AND due_at <= now() GROUP BY lane
+"""
+
 _BURY = """
 UPDATE outbox SET buried_at = now(), error = $3, claim_token = NULL, claimed_until = NULL
 WHERE <held> RETURNING true
@@ -68,6 +80,12 @@ class PostgresOutbox(Part):
             for effect_id, token, meeting_id, attempt, effect, tries in rows
         ]
 
+    async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:
+        """Hold claims for longer, in one statement."""
+        effect_ids = [claim.effect_id for claim in claims]
+        rows = await self._database.rows(_RENEW, effect_ids, [claim.token for claim in claims], claim_s)
+        return frozenset(effect_id for (effect_id,) in rows)
+
     async def complete(self, claim: Claim) -> bool:
         """Remove a claimed effect."""
         return await self._database.value(_COMPLETE, claim.effect_id, claim.token) is True
@@ -79,3 +97,8 @@ class PostgresOutbox(Part):
     async def bury(self, claim: Claim, *, error: str) -> bool:
         """Keep a claimed effect and never run it again."""
         return await self._database.value(_BURY, claim.effect_id, claim.token, storable(error)) is True
+
+    async def backlogs(self) -> Mapping[Lane, Backlog]:
+        """Return what is due in each lane."""
+        due = {lane: Backlog(depth, oldest_s) for lane, depth, oldest_s in await self._database.rows(_BACKLOGS)}
+        return {lane: due.get(lane.value, Backlog()) for lane in Lane}

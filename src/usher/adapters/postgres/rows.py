@@ -13,8 +13,13 @@ NO_STATE = "none"
 STATES = {state.value: state for state in State}
 """States by name; reading thousands of rows, this is a good deal quicker than `State(name)`."""
 
-LIVE_STATES = ", ".join(f"'{state}'" for state in sorted(LIVE))
-"""For `status IN (…)`. A literal, because the planner has to see that the partial index covers it."""
+
+def literals(states: frozenset[State]) -> str:
+    """Return states for `status IN (…)`. Literals, because the planner has to see that a partial index covers them."""
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+LIVE_STATES = literals(LIVE)
 
 MEETING_COLUMNS = (
     "m.id, m.user_id, m.platform, m.platform_specific_id, m.meeting_url, m.bot_name, m.status, m.version, m.attempt, "

@@ -5,6 +5,7 @@ from typing import Self
 from usher.adapters.postgres.commands import PostgresCommands
 from usher.adapters.postgres.leases import PostgresLeases
 from usher.adapters.postgres.meetings import PostgresMeetings
+from usher.adapters.postgres.old import PostgresOld
 from usher.adapters.postgres.outbox import PostgresOutbox
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.transcripts import PostgresTranscripts
@@ -12,7 +13,13 @@ from usher.adapters.postgres.users import PostgresUsers
 
 
 class PostgresStore(
-    PostgresMeetings, PostgresOutbox, PostgresCommands, PostgresLeases, PostgresTranscripts, PostgresUsers
+    PostgresMeetings,
+    PostgresOutbox,
+    PostgresCommands,
+    PostgresLeases,
+    PostgresTranscripts,
+    PostgresUsers,
+    PostgresOld,
 ):
     """See `usher.ports.Store`. Open it with `connect`."""
 

@@ -7,7 +7,7 @@ from operator import attrgetter
 from usher.adapters.postgres.pool import Part
 from usher.adapters.postgres.rows import storable
 from usher.domain.transcript import Segment, newest
-from usher.ports import HeardSegment, Session
+from usher.ports import HeardSegment, Mark, Session
 
 _SPEAKER_LENGTH = 255
 _LANGUAGE_LENGTH = 10
@@ -43,6 +43,13 @@ SELECT segment_id, revision, session_uid, start_time, end_time, absolute_start, 
 FROM transcriptions WHERE meeting_id = $1 ORDER BY absolute_start, segment_id
 """
 
+_STORED = """
+SELECT k.meeting_id, k.segment_id, k.revision
+FROM unnest($1::bigint[], $2::text[], $3::integer[]) AS k (meeting_id, segment_id, revision)
+JOIN transcriptions t ON t.meeting_id = k.meeting_id AND t.segment_id = k.segment_id
+WHERE t.completed AND t.revision >= k.revision
+"""
+
 _Column = list[object]
 
 
@@ -55,6 +62,11 @@ class PostgresTranscripts(Part):
         spans = [(s.meeting_id, storable(s.session_uid), s.session_start) for s in sessions]
         if rows or spans:
             await self._database.value(_SAVE, *_columns(spans, 3), *_columns(rows, 12))
+
+    async def stored(self, marks: Sequence[Mark]) -> frozenset[Mark]:
+        """Return those of the final segments that are stored, with one statement."""
+        columns = _columns([(mark.meeting_id, storable(mark.segment_id), mark.revision) for mark in marks], 3)
+        return frozenset(Mark(*row) for row in await self._database.rows(_STORED, *columns))
 
     async def segments(self, meeting_id: int) -> Sequence[Segment]:
         """Return the segments of a meeting in the order in which they were said."""

@@ -31,7 +31,7 @@ class RedisBotAccess:
 
     What an ACL cannot forbid is an option of a permitted command: an account may trim the stream with
     `XADD ... MAXLEN`. Accounts live in the memory of Redis; if it restarts without an ACL file they have to be granted
-    again.
+    again, which `usher.app.access` does.
 
     Source: Valkey documentation, "ACL", "Key permissions": `%W~` permits to write without permitting to read.
     """
@@ -61,3 +61,14 @@ class RedisBotAccess:
         """
         with answering():
             await self._client.execute_command("ACL DELUSER", account_name(connection_id))  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+
+    async def accounts(self) -> frozenset[str]:
+        """Return the connections that have an account.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        with answering():
+            names: list[bytes] = await self._client.execute_command("ACL USERS")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        prefix = account_name("").encode()
+        return frozenset(name.removeprefix(prefix).decode() for name in names if name.startswith(prefix))

@@ -7,9 +7,6 @@ from fastapi import APIRouter, Path, Query
 from usher.api.auth import ByBot
 from usher.api.problems import responses
 from usher.app.effects import wire_command
-from usher.app.reports import ExitReport
-from usher.app.transitions import Outcome
-from usher.domain.lifecycle import Ignored
 from usher.protocol.commands import CommandOutcome, PendingCommands
 from usher.protocol.reports import Exited, Heartbeat, HeartbeatAnswer, ReportAnswer, Started, Status
 
@@ -21,26 +18,25 @@ _MAY = responses(409, 410)
 @router.post("/started", responses=_MAY)
 async def started(_body: Started, call: ByBot) -> ReportAnswer:
     """The bot is in the meeting."""
-    return _answer(await call.context.reports.started(call.bot))
+    return await call.context.reports.started(call.bot)
 
 
 @router.post("/status", responses=_MAY)
 async def status(body: Status, call: ByBot) -> ReportAnswer:
     """The bot is on its way."""
-    return _answer(await call.context.reports.status(call.bot, body.status))
+    return await call.context.reports.status(call.bot, body)
 
 
 @router.post("/exited", responses=_MAY)
 async def exited(body: Exited, call: ByBot) -> ReportAnswer:
     """The bot's last word."""
-    said = ExitReport(body.exit_code, body.reason, body.detail)
-    return _answer(await call.context.reports.exited(call.bot, said))
+    return await call.context.reports.exited(call.bot, body)
 
 
 @router.post("/heartbeat", responses=responses(410))
-async def heartbeat(_body: Heartbeat, call: ByBot) -> HeartbeatAnswer:
-    """Renew the bot's lease; the answer tells whether a command was missed."""
-    return HeartbeatAnswer(newest_seq=await call.context.reports.heartbeat(call.bot))
+async def heartbeat(body: Heartbeat, call: ByBot) -> HeartbeatAnswer:
+    """Renew the bot's lease; the answer tells whether a command was missed, and which segments are stored."""
+    return await call.context.reports.heartbeat(call.bot, body.sent)
 
 
 @router.get("/commands", responses=responses(410))
@@ -57,9 +53,3 @@ async def commands(
 async def acknowledge(seq: Annotated[int, Path(ge=1)], body: CommandOutcome, call: ByBot) -> None:
     """Record what the bot did with a command."""
     await call.context.reports.acknowledge(call.bot, seq, outcome=body.outcome, detail=body.detail)
-
-
-def _answer(outcome: Outcome) -> ReportAnswer:
-    if isinstance(outcome.decision, Ignored):
-        return ReportAnswer(outcome="ignored", detail=outcome.decision.why)
-    return ReportAnswer(outcome="applied")

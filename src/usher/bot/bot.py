@@ -1,0 +1,181 @@
+"""The bot without its browser: its life with the manager, from the first heartbeat to the last word.
+
+All time is the event loop's, and nothing here starts a thread or asks the operating system: a loop with a clock of its
+own simulates thousands of bots.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import httpx
+import structlog
+from redis.asyncio import Redis
+
+from usher.bot.callbacks import Callbacks
+from usher.bot.control import Control
+from usher.bot.publisher import Publisher
+from usher.bot.stay import Ending, Progress, Stay
+from usher.domain.lifecycle import Reason
+from usher.protocol.bot import BotConfiguration
+from usher.protocol.commands import Command, CommandOutcome, Leave, Task
+
+log = structlog.get_logger(__name__)
+
+_FLUSH_S = 10.0
+_REPORT_S = 30.0
+_STOP_S = 1.0
+_STOPPED = Ending(0, Reason.STOPPED)
+
+Reconfigure = Callable[[str | None, Task], Awaitable[CommandOutcome]]
+Keep = Callable[[bytes | None], None]
+
+
+async def _apply(_language: str | None, _task: Task) -> CommandOutcome:
+    return CommandOutcome(outcome="applied")
+
+
+async def _nothing_to_finish() -> None:
+    pass
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+class Bot:
+    """One attempt's bot: makes its stay, tells the manager, obeys commands, hands in what was heard.
+
+    Args:
+        configuration: Everything that the bot is told.
+        redis: A client with the bot's own account. The caller closes it.
+        stay: Makes the stay in the meeting.
+        reconfigure: Changes language and task of what is heard from now on.
+        finish: Takes the last text of what was heard; called once, when the stay is over. Bounded in time.
+        keep: Puts the sealed last words where the launcher looks for them, in the place of what it was given before;
+            None says that there are none any more.
+        ending: Called once, when the end begins: before the meeting is left.
+        executed: Told of each command that was carried out.
+        transport: Carries HTTP requests in the place of the network. The caller closes it.
+
+    Attributes:
+        callbacks: What is said to the manager.
+        publisher: Where what was heard goes.
+    """
+
+    def __init__(
+        self,
+        configuration: BotConfiguration,
+        *,
+        redis: Redis,
+        stay: Stay,
+        reconfigure: Reconfigure = _apply,
+        finish: Callable[[], Awaitable[None]] = _nothing_to_finish,
+        keep: Keep = _ignore,
+        ending: Callable[[], None] = _ignore,
+        executed: Callable[[Command, CommandOutcome], None] = _ignore,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        token = configuration.token.get_secret_value()
+        self.callbacks = Callbacks(configuration, transport=transport)
+        self.publisher = Publisher(redis, configuration.meeting_id, configuration.connection_id, token)
+        self._stay = stay
+        self._reconfigure = reconfigure
+        self._finish = finish
+        self._keep = keep
+        self._ending = ending
+        self._executed = executed
+        self._control = Control(redis, self.callbacks, configuration.connection_id, self._execute)
+        self._leave = asyncio.Event()
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def leave(self) -> None:
+        """Wish that the bot leaves the meeting, hands in what it heard, and ends. Idempotent."""
+        self._leave.set()
+
+    async def run(self) -> int:
+        """Make the stay, hand in what is left, say goodbye, and return the exit code.
+
+        Cancellation is death: whatever is under way stops, and nobody is told.
+        """
+        try:
+            ending = await self._until_the_end()
+            log.info("visit_ended", reason=ending.reason, exit_code=ending.exit_code, detail=ending.detail)
+            await self._finish()
+            await self.publisher.flush(_FLUSH_S)
+            if not self.callbacks.over.is_set():
+                self.callbacks.report_exit(ending.exit_code, ending.reason, ending.detail)
+                await self.callbacks.all_reported(_REPORT_S)
+        finally:
+            await self._stop()
+        return ending.exit_code
+
+    async def _until_the_end(self) -> Ending:
+        """Stay until the stay ends by itself, or somebody or something ends it."""
+        services = {
+            self._begin("reports", self.callbacks.send_reports()),
+            self._begin("publisher", self.publisher.run()),
+            self._begin("commands", self._control.run()),
+        }
+        beating = self._begin("heartbeats", self.callbacks.beat())
+        leaving = self._begin("leave", _wait(self._leave))
+        over = self._begin("over", _wait(self.callbacks.over))
+        staying = self._begin("stay", self._make_stay())
+        await asyncio.wait({staying, beating, leaving, over, *services}, return_when=asyncio.FIRST_COMPLETED)
+        self._ending()
+        if not staying.done():
+            staying.cancel()
+            await asyncio.wait({staying})
+            if leaving.done() or over.done():
+                return _STOPPED
+            return Ending(1, Reason.CRASHED, "the manager was away" if beating.done() else "a part of the bot died")
+        return _outcome(staying)
+
+    async def _make_stay(self) -> Ending:
+        return await self._stay(
+            Progress(
+                joining=lambda: self.callbacks.report("status", status="joining"),
+                waiting=lambda: self.callbacks.report("status", status="awaiting_admission"),
+                admitted=lambda: self.callbacks.report("started"),
+            )
+        )
+
+    async def _execute(self, command: Command) -> CommandOutcome:
+        if isinstance(command, Leave):
+            self.leave()
+            outcome = CommandOutcome(outcome="applied")
+        else:
+            outcome = await self._reconfigure(command.language, command.task)
+        self._executed(command, outcome)
+        return outcome
+
+    def _begin(self, name: str, part: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(part, name=name)
+        task.add_done_callback(_note_death)
+        self._tasks.append(task)
+        return task
+
+    async def _stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_S)
+        await self.callbacks.close()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def _outcome(staying: asyncio.Task[Ending]) -> Ending:
+    """Return how a stay ended: whatever goes wrong in one, the manager is told, and the text is handed in."""
+    if staying.cancelled():
+        return Ending(1, Reason.CRASHED, "the stay was cancelled")
+    if (error := staying.exception()) is not None:
+        return Ending(1, Reason.CRASHED, f"{type(error).__name__} in the bot")
+    return staying.result()
+
+
+def _note_death(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("part_died", part=task.get_name(), error=type(error).__name__, exc_info=error)

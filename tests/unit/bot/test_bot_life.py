@@ -1,0 +1,208 @@
+"""A whole bot with a scripted stay, over a real manager and a real Redis: how it lives and how it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest_asyncio
+from redis.asyncio import Redis
+from tests.support.bot_manager_server import Manager, manager_server
+from tests.support.bot_process import configuration
+from tests.support.eventually import eventually
+
+from usher.bot.bot import Bot
+from usher.bot.stay import Ending, Progress
+from usher.domain.lifecycle import Reason
+from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, command_channel
+from usher.protocol.segments import BODY, STREAM, SegmentEntry, SpokenSegment
+
+_PATIENCE_S = 30.0
+_START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_EVICTED = Ending(0, Reason.EVICTED, "removed")
+
+Script = Callable[["Scripted", Progress], Awaitable[Ending]]
+
+
+@dataclass
+class Scripted:
+    """A bot that does what a script says."""
+
+    script: Script
+    manager: Manager
+    redis: Redis
+    redis_url: str
+    patience: dict[str, float] = field(default_factory=dict)
+    executed: list[Command] = field(default_factory=list)
+    kept: list[bytes | None] = field(default_factory=list)
+    left: bool = False
+
+    def __post_init__(self) -> None:
+        told = configuration(
+            manager_url=self.manager.url,
+            redis_url=self.redis_url,
+            transcription_url="ws://127.0.0.1:1",
+            meeting_url="http://127.0.0.1:1/room/standup",
+            chromium=None,
+            **{"heartbeat_s": 0.05, **self.patience},
+        )
+        self.told = told
+        self.bot = Bot(
+            told, redis=self.redis, stay=self._stay, keep=self.kept.append, executed=self._note, finish=self._finish
+        )
+
+    def say(self, number: int, text: str, *, completed: bool = True) -> None:
+        """Publish a segment."""
+        uid = self.told.connection_id
+        segment = SpokenSegment(
+            segment_id=f"{uid}:{number}", revision=1, start_s=0.0, end_s=1.0, text=text, completed=completed
+        )
+        self.bot.publisher.publish(
+            SegmentEntry(meeting_id=7, session_uid=uid, session_start=_START, segments=[segment])
+        )
+
+    async def stream(self) -> list[str]:
+        """Texts in the segment stream."""
+        entries = cast(
+            "list[tuple[bytes, dict[bytes, bytes]]]", await cast("Awaitable[Any]", self.redis.xrange(STREAM))
+        )
+        bodies = [SegmentEntry.model_validate_json(fields[BODY.encode()]) for _, fields in entries]
+        return [segment.text for body in bodies for segment in body.segments]
+
+    async def run(self) -> int:
+        """Run to the end."""
+        async with asyncio.timeout(_PATIENCE_S):
+            return await self.bot.run()
+
+    async def _stay(self, progress: Progress) -> Ending:
+        try:
+            return await self.script(self, progress)
+        except asyncio.CancelledError:
+            self.left = True
+            raise
+
+    async def _finish(self) -> None:
+        self.say(99, "the last words")
+
+    def _note(self, command: Command, outcome: CommandOutcome) -> None:
+        assert outcome.outcome == "applied"
+        self.executed.append(command)
+
+
+@dataclass
+class World:
+    """What a bot talks to."""
+
+    manager: Manager
+    redis: Redis
+    redis_url: str
+
+    def bot(self, script: Script, **patience: float) -> Scripted:
+        """Make a bot."""
+        return Scripted(script, self.manager, self.redis, self.redis_url, patience)
+
+
+@pytest_asyncio.fixture
+async def world(redis_url: str) -> AsyncIterator[World]:
+    async with manager_server() as manager, Redis.from_url(redis_url, socket_timeout=5.0) as redis:
+        yield World(manager, redis, redis_url)
+
+
+async def _way_in(_: Scripted, progress: Progress) -> None:
+    progress.joining()
+    progress.waiting()
+    await asyncio.sleep(0)
+    progress.admitted()
+
+
+async def _stay_for_ever(scripted: Scripted, progress: Progress) -> Ending:
+    await _way_in(scripted, progress)
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def _be_removed(scripted: Scripted, progress: Progress) -> Ending:
+    await _way_in(scripted, progress)
+    scripted.say(1, "hello")
+    return _EVICTED
+
+
+async def test_it_goes_its_way_and_says_how_it_ended(world: World) -> None:
+    scripted = world.bot(_be_removed)
+    assert await scripted.run() == 0
+    assert world.manager.kinds() == ["joining", "awaiting_admission", "started", "exited"]
+    assert [body["seq"] for _, body in world.manager.reports] == [1, 2, 3, 4]
+    assert world.manager.last_word()["reason"] == "evicted"
+    assert await scripted.stream() == ["hello", "the last words"]
+    assert not scripted.left
+
+
+async def test_it_leaves_when_it_is_told_to(world: World) -> None:
+    scripted = world.bot(_stay_for_ever)
+    running = asyncio.create_task(scripted.run())
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    channel = command_channel(scripted.told.connection_id)
+    world.manager.commands = [Reconfigure(seq=1, language="de").model_dump(), Leave(seq=2).model_dump()]
+    await world.redis.publish(channel, Leave(seq=2).model_dump_json())
+    assert await running == 0
+    assert scripted.executed == [Reconfigure(seq=1, language="de"), Leave(seq=2)]
+    assert scripted.left
+    assert world.manager.last_word()["reason"] == "stopped"
+    assert [seq for seq, _ in world.manager.outcomes] == [1, 2]
+
+
+async def test_it_leaves_when_it_is_asked_to(world: World) -> None:
+    scripted = world.bot(_stay_for_ever)
+    running = asyncio.create_task(scripted.run())
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    scripted.bot.leave()
+    scripted.bot.leave()
+    assert await running == 0
+    assert scripted.left
+    assert world.manager.kinds().count("exited") == 1
+
+
+async def test_a_stay_that_breaks_is_reported(world: World) -> None:
+    async def break_down(_: Scripted, progress: Progress) -> Ending:
+        progress.joining()
+        raise ZeroDivisionError
+
+    scripted = world.bot(break_down)
+    assert await scripted.run() == 1
+    last = world.manager.last_word()
+    assert (last["reason"], last["detail"]) == ("crashed", "ZeroDivisionError in the bot")
+    assert await scripted.stream() == ["the last words"]
+
+
+async def test_gone_makes_it_leave_without_a_word(world: World) -> None:
+    scripted = world.bot(_stay_for_ever)
+    running = asyncio.create_task(scripted.run())
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    world.manager.over = True
+    assert await running == 0
+    assert scripted.left
+    assert "exited" not in world.manager.kinds()
+
+
+async def test_a_manager_that_is_away_for_too_long_ends_the_stay(world: World) -> None:
+    async with manager_server() as gone:
+        url = gone.url
+    world.manager.url = url
+    scripted = world.bot(_stay_for_ever, manager_away_s=0.3)
+    running = asyncio.create_task(scripted.bot.run())
+    await eventually(lambda: scripted.left, timeout_s=_PATIENCE_S)
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_cancelled_it_dies_without_a_word(world: World) -> None:
+    before = asyncio.all_tasks()
+    scripted = world.bot(_stay_for_ever)
+    running = asyncio.create_task(scripted.run())
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    running.cancel()
+    await asyncio.wait({running})
+    assert running.cancelled()
+    assert "exited" not in world.manager.kinds()
+    await eventually(lambda: not asyncio.all_tasks() - before - {running}, timeout_s=_PATIENCE_S)
