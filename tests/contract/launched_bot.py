@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 _SLEEPER = """
 import signal, time
@@ -30,6 +31,9 @@ def main() -> None:
     sys.stdout.flush()
     if behaviour == "exit":
         sys.exit(int(argument))
+    if behaviour == "bequeath":
+        Path(os.environ["USHER_LAST_WORDS"]).write_bytes(b"w" * int(argument))
+        sys.exit(0)
     if behaviour == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if behaviour == "print":

@@ -98,6 +98,9 @@ async def _behave(workload: Workload) -> int:
     workload.write(f"{behaviour} {workload.spec.environment['SECRET']}\n".encode())
     if behaviour == "exit":
         return int(argument)
+    if behaviour == "bequeath":
+        workload.last_words = b"w" * int(argument)
+        return 0
     if behaviour == "print":
         workload.write(b"x" * int(argument) + b"end")
         return 0

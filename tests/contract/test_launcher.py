@@ -139,3 +139,12 @@ async def test_a_restarted_manager_adopts_what_runs(world: World, launcher: Laun
     await after.start(world.spec(NAME, "obey"))
     assert world.running(NAME) == 1
     assert await after.stop(NAME, grace_s=PATIENCE_S) == Exited(0)
+
+
+async def test_last_words_outlive_the_bot_and_end_with_the_workload(world: World, launcher: Launcher) -> None:
+    assert await launcher.last_words(NAME) == b""
+    await launcher.start(world.spec(NAME, "bequeath:1000"))
+    assert isinstance(await ended(launcher), Exited)
+    assert await world.launcher().last_words(NAME) == b"w" * 1000
+    await launcher.remove(NAME)
+    assert await launcher.last_words(NAME) == b""

@@ -16,6 +16,7 @@ from usher.adapters.launchers.process_table import Process
 from usher.adapters.launchers.shim import start_ticks
 from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName
+from usher.protocol.last_words import MOST_BYTES
 
 NAME = WorkloadName(7, 1)
 
@@ -125,6 +126,7 @@ import asyncio, json, sys
 from pathlib import Path
 from usher.adapters.launchers.process import ProcessLauncher
 from usher.domain.reconcile import WorkloadName
+from usher.protocol.last_words import MOST_BYTES
 from usher.ports import WorkloadSpec
 
 async def main():
@@ -203,3 +205,10 @@ async def test_stop_all_leaves_no_process(world: ProcessWorld) -> None:
     left = await launcher.stop_all(grace_s=0.5)
     assert {type(one) for one in left.values()} == {Exited}
     assert sleepers(world) == []
+
+
+async def test_last_words_beyond_measure_are_not_read(world: ProcessWorld) -> None:
+    launcher = world.launcher()
+    await launcher.start(world.spec(NAME, f"bequeath:{MOST_BYTES + 1}"))
+    await eventually((world.directory / str(NAME) / "exit.json").exists)
+    assert await launcher.last_words(NAME) == b""

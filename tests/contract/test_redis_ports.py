@@ -67,6 +67,15 @@ async def test_a_revoked_account_is_closed(world: RedisWorld) -> None:
     assert not await world.may_enter("a", "secret")
 
 
+async def test_accounts_are_told_by_their_connections(world: RedisWorld) -> None:
+    assert await world.access.accounts() == frozenset()
+    for name in "ab":
+        await world.access.grant(name, "secret")
+    assert await world.access.accounts() == {"a", "b"}
+    await world.access.revoke("a")
+    assert await world.access.accounts() == {"b"}
+
+
 async def test_frames_arrive_in_order_at_every_viewer_of_the_meeting(world: RedisWorld) -> None:
     async with world.feed.subscribe(1) as first, world.feed.subscribe(1) as second, world.feed.subscribe(2) as other:
         for n in range(3):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from usher.adapters.memory.launcher import Bot, Machine, MemoryLauncher, live_for_ever
 from usher.adapters.memory.redis import (
@@ -25,12 +26,13 @@ from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
-from usher.domain.lifecycle import State
+from usher.domain.lifecycle import Reason, State
 from usher.domain.meeting import MeetingRef, Platform
 from usher.domain.policy import Policy
 from usher.domain.reconcile import WorkloadName
 from usher.ports import Configuration, Launcher, Meeting, User, WorkloadSpec
 from usher.protocol.credentials import BotCredentials, BotIdentity
+from usher.protocol.reports import Exited, Status
 
 SECRET = b"a secret for tests only"
 
@@ -72,7 +74,7 @@ class World:
         self.reports = Reports(self.store, self.transitions, self.credentials, self.beats)
         self.collector = Collector(self.stream, self.store, self.feed, self.credentials, wait_s=0.0)
         self.legacy = Legacy(self.launcher, self.reports, self.collector, self.credentials)
-        workload = WorkloadEffects(
+        self.workload = WorkloadEffects(
             store=self.store,
             transitions=self.transitions,
             launcher=self.launcher,
@@ -84,7 +86,7 @@ class World:
         )
         command = CommandEffects(self.store, self.channel)
         finish = PostMeeting(self.store, self.stream).finish
-        self.dispatcher = Dispatcher(self.store, handlers(workload, command, finish), self.policy, wakeups)
+        self.dispatcher = Dispatcher(self.store, handlers(self.workload, command, finish), self.policy, wakeups)
         self.reconciler = Reconciler(self.store, self.transitions, self.launcher, self.legacy, self.policy)
         self.accounts = AccountKeeper(self.store, self.access, self.credentials)
         self.bots = Bots(self.store, self.transitions, self.policy)
@@ -130,6 +132,16 @@ class World:
     async def states(self, meeting_id: int) -> list[State]:
         """Return every state that the meeting went through."""
         return [event.to_state for event in await self.store.events(meeting_id)]
+
+
+def exited(exit_code: int, reason: Reason | None) -> Exited:
+    """Return a bot's last word."""
+    return Exited(seq=9, exit_code=exit_code, reason=reason)
+
+
+def on_the_way(status: Literal["joining", "awaiting_admission"]) -> Status:
+    """Return a report from a bot's way."""
+    return Status(seq=1, status=status)
 
 
 def wish(room: str = "weekly-sync") -> Wish:

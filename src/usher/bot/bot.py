@@ -14,6 +14,9 @@ from redis.asyncio import Redis
 
 from usher.bot.callbacks import Callbacks
 from usher.bot.control import Control
+from usher.bot.heart import Heart
+from usher.bot.last_words import Keep, Legacy
+from usher.bot.line import Line
 from usher.bot.publisher import Publisher
 from usher.bot.stay import Ending, Progress, Stay
 from usher.domain.lifecycle import Reason
@@ -23,12 +26,12 @@ from usher.protocol.commands import Command, CommandOutcome, Leave, Task
 log = structlog.get_logger(__name__)
 
 _FLUSH_S = 10.0
+_CONFIRM_S = 10.0
 _REPORT_S = 30.0
 _STOP_S = 1.0
 _STOPPED = Ending(0, Reason.STOPPED)
 
 Reconfigure = Callable[[str | None, Task], Awaitable[CommandOutcome]]
-Keep = Callable[[bytes | None], None]
 
 
 async def _apply(_language: str | None, _task: Task) -> CommandOutcome:
@@ -77,14 +80,16 @@ class Bot:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         token = configuration.token.get_secret_value()
-        self.callbacks = Callbacks(configuration, transport=transport)
+        self._line = Line(configuration, transport=transport)
+        self.callbacks = Callbacks(self._line)
         self.publisher = Publisher(redis, configuration.meeting_id, configuration.connection_id, token)
         self._stay = stay
         self._reconfigure = reconfigure
         self._finish = finish
-        self._keep = keep
         self._ending = ending
         self._executed = executed
+        self._heart = Heart(self._line, self.callbacks, self.publisher, configuration.patience)
+        self._legacy = Legacy(configuration, self.callbacks, self.publisher, keep)
         self._control = Control(redis, self.callbacks, configuration.connection_id, self._execute)
         self._leave = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []
@@ -102,34 +107,45 @@ class Bot:
             ending = await self._until_the_end()
             log.info("visit_ended", reason=ending.reason, exit_code=ending.exit_code, detail=ending.detail)
             await self._finish()
-            await self.publisher.flush(_FLUSH_S)
-            if not self.callbacks.over.is_set():
-                self.callbacks.report_exit(ending.exit_code, ending.reason, ending.detail)
-                await self.callbacks.all_reported(_REPORT_S)
+            await self._hand_in()
         finally:
             await self._stop()
         return ending.exit_code
 
     async def _until_the_end(self) -> Ending:
         """Stay until the stay ends by itself, or somebody or something ends it."""
-        services = {
-            self._begin("reports", self.callbacks.send_reports()),
-            self._begin("publisher", self.publisher.run()),
-            self._begin("commands", self._control.run()),
-        }
-        beating = self._begin("heartbeats", self.callbacks.beat())
-        leaving = self._begin("leave", _wait(self._leave))
-        over = self._begin("over", _wait(self.callbacks.over))
+        self._begin("reports", self.callbacks.send_reports())
+        self._begin("publisher", self.publisher.run())
+        self._begin("commands", self._control.run())
+        self._begin("heartbeats", self._heart.run())
+        self._begin("leave", self._leave.wait())
+        self._begin("over", self.callbacks.over.wait())
         staying = self._begin("stay", self._make_stay())
-        await asyncio.wait({staying, beating, leaving, over, *services}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        ending = _outcome(staying) if staying.done() else self._interruption()
+        self.callbacks.prepare_exit(ending.exit_code, ending.reason, ending.detail)
+        self._legacy.update()
+        self._begin("last words", self._legacy.run())
         self._ending()
-        if not staying.done():
-            staying.cancel()
-            await asyncio.wait({staying})
-            if leaving.done() or over.done():
-                return _STOPPED
-            return Ending(1, Reason.CRASHED, "the manager was away" if beating.done() else "a part of the bot died")
-        return _outcome(staying)
+        staying.cancel()
+        await asyncio.wait({staying})
+        return ending
+
+    def _interruption(self) -> Ending:
+        """Return why a stay has to end that goes on by itself."""
+        if self._leave.is_set() or self.callbacks.over.is_set():
+            return _STOPPED
+        died = any(task.done() and not task.cancelled() and task.exception() for task in self._tasks)
+        return Ending(1, Reason.CRASHED, "a part of the bot died" if died else "the manager was away")
+
+    async def _hand_in(self) -> None:
+        """Deliver what is left. What cannot be delivered stays behind as last words."""
+        await self.publisher.flush(_FLUSH_S)
+        await self._heart.confirm(_CONFIRM_S)
+        if not self.callbacks.over.is_set():
+            self.callbacks.report_exit()
+            await self.callbacks.all_reported(_REPORT_S)
+        self._legacy.update()
 
     async def _make_stay(self) -> Ending:
         return await self._stay(
@@ -160,11 +176,7 @@ class Bot:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_STOP_S)
-        await self.callbacks.close()
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
+        await self._line.close()
 
 
 def _outcome(staying: asyncio.Task[Ending]) -> Ending:

@@ -1,23 +1,23 @@
-"""How the bot speaks to the manager: reports that are repeated until answered, heartbeats, commands."""
+"""What the bot says to the manager: reports that are repeated until answered, heartbeats, outcomes of commands."""
 
 import asyncio
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from usher.bot.line import Line
 from usher.domain.lifecycle import Reason
-from usher.protocol.bot import BotConfiguration
 from usher.protocol.commands import Command, CommandOutcome, PendingCommands
-from usher.protocol.reports import HeartbeatAnswer
+from usher.protocol.reports import Heartbeat, HeartbeatAnswer, SegmentMark
 
 log = structlog.get_logger(__name__)
 
-_TIMEOUT_S = 5.0
-_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-_OVER = frozenset({401, 403, 404, 410})
 _MOST_WAITING = 100
+_MOST_DETAIL = 4000
 _COMMANDS = "/commands/"
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
@@ -27,117 +27,95 @@ class Callbacks:
     """A client of the manager's callbacks for one attempt.
 
     Args:
-        configuration: Where the manager is and what proves this attempt.
-        retry_s: Seconds between tries, by their number.
-        transport: Carries requests in the place of the network. The caller closes it.
+        line: Carries what is said.
 
     Attributes:
         over: Set when the manager says that the attempt is over: leave and exit.
         behind: Set when a heartbeat's answer shows a command that was not executed yet.
+        executed_seq: Number of the command that was executed last.
     """
 
-    def __init__(
-        self,
-        configuration: BotConfiguration,
-        *,
-        retry_s: tuple[float, ...] = _RETRY_S,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
-        self._retry_s = retry_s
-        self._http = httpx.AsyncClient(
-            base_url=f"{configuration.manager_url}/internal/bots/{configuration.connection_id}",
-            headers={"Authorization": f"Bearer {configuration.token.get_secret_value()}"},
-            timeout=_TIMEOUT_S,
-            trust_env=False,
-            transport=transport,
-        )
-        self._closes = transport is None
-        self._heartbeat_s = configuration.patience.heartbeat_s
-        self._away_s = configuration.patience.manager_away_s
-        self._reports: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._unsaid: deque[tuple[str, dict[str, Any]]] = deque()
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._room = asyncio.Semaphore(_MOST_WAITING)
         self._seq = 0
-        self._answered_at = _now()
-        self.over = asyncio.Event()
+        self._last_word: dict[str, Any] = {}
+        self.over = line.over
         self.behind = asyncio.Event()
         self.executed_seq = 0
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._closes:
-            await self._http.aclose()
 
     def report(self, kind: str, **body: object) -> None:
         """Queue a report (`status`, `started`, `exited`); reports are sent in order. A visit makes five at most."""
         self._seq += 1
-        self._reports.put_nowait((f"/{kind}", {"seq": self._seq, **body}))
+        self._say(f"/{kind}", {"seq": self._seq, **body})
 
-    def report_exit(self, exit_code: int, reason: Reason, detail: str) -> None:
-        """Queue the last word."""
-        self.report("exited", exit_code=exit_code, reason=reason.value, detail=detail[:4000])
+    def prepare_exit(self, exit_code: int, reason: Reason, detail: str) -> None:
+        """Settle what the last word is going to be. It counts as unanswered from now on."""
+        self._last_word = {"exit_code": exit_code, "reason": reason.value, "detail": detail[:_MOST_DETAIL]}
+
+    def report_exit(self) -> None:
+        """Queue the last word that was prepared."""
+        last_word, self._last_word = self._last_word, {}
+        self.report("exited", **last_word)
+
+    def unanswered(self) -> list[dict[str, Any]]:
+        """Return the reports that nobody has answered, in order, each with its `kind`; none if the attempt is over."""
+        if self.over.is_set():
+            return []
+        queued = [{"kind": path[1:], **body} for path, body in self._unsaid if not path.startswith(_COMMANDS)]
+        prepared = [{"kind": "exited", "seq": self._seq + 1, **self._last_word}] if self._last_word else []
+        return queued + prepared
 
     async def send_reports(self) -> None:
-        """Send queued reports until cancelled."""
+        """Send what is queued until cancelled."""
         while True:
-            path, body = await self._reports.get()
-            await self._until_answered("POST", path, body)
-            if path.startswith(_COMMANDS):
-                self._room.release()
-            self._reports.task_done()
+            await self._news.wait()
+            self._news.clear()
+            while self._unsaid:
+                path, body = self._unsaid[0]
+                answer = await self._line.ask_until_answered("POST", path, body)
+                if answer is not None and not answer.is_success:
+                    log.warning("report_refused", path=path, status=answer.status_code)
+                self._unsaid.popleft()
+                if path.startswith(_COMMANDS):
+                    self._room.release()
+            self._idle.set()
 
     async def all_reported(self, timeout_s: float) -> None:
-        """Wait until every report is answered, at most so long."""
+        """Wait until every report is answered or the attempt is over, at most so long."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._reports.join()
+                await self._idle.wait()
         except TimeoutError:
-            log.warning("reports_unanswered", waiting=self._reports.qsize())
+            log.warning("reports_unanswered", waiting=len(self._unsaid))
 
-    async def beat(self) -> None:
-        """Send heartbeats until cancelled; return if the manager was away for too long."""
-        while _now() - self._answered_at < self._away_s:
-            answer = await self._try("POST", "/heartbeat", {"executed_seq": self.executed_seq})
-            said = _read(HeartbeatAnswer, answer)
-            if said is not None and said.newest_seq > self.executed_seq:
-                self.behind.set()
-            await asyncio.sleep(self._heartbeat_s)
-        log.error("manager_away", seconds=self._away_s)
+    async def heartbeat(self, sent: Sequence[SegmentMark], *, timeout_s: float) -> HeartbeatAnswer | None:
+        """Send one heartbeat that asks about segments; None if there was no answer that this version understands."""
+        beat = Heartbeat(executed_seq=self.executed_seq, sent=list(sent))
+        answer = await self._line.ask("POST", "/heartbeat", beat.model_dump(), timeout_s=timeout_s)
+        said = _read(HeartbeatAnswer, answer)
+        if said is not None and said.newest_seq > self.executed_seq:
+            self.behind.set()
+        return said
 
-    async def pending_commands(self) -> list[Command]:
-        """Return the commands above the executed ones; empty if the manager does not answer (it is asked again)."""
-        pending = _read(PendingCommands, await self._try("GET", f"/commands?after={self.executed_seq}"))
-        return [] if pending is None else pending.commands
+    async def pending_commands(self) -> list[Command] | None:
+        """Return the commands above the executed ones; None if the manager does not answer."""
+        pending = _read(PendingCommands, await self._line.ask("GET", f"/commands?after={self.executed_seq}"))
+        return None if pending is None else pending.commands
 
     async def acknowledge(self, seq: int, outcome: CommandOutcome) -> None:
         """Queue what became of a command, behind the reports; wait while too many wait already."""
         await self._room.acquire()
-        self._reports.put_nowait((f"{_COMMANDS}{seq}", outcome.model_dump()))
+        self._say(f"{_COMMANDS}{seq}", outcome.model_dump())
 
-    async def _until_answered(self, method: str, path: str, body: dict[str, Any]) -> None:
-        tries = 0
-        while True:
-            answer = await self._try(method, path, body)
-            if answer is not None and answer.status_code < 500 and answer.status_code != 429:
-                if not answer.is_success:
-                    log.warning("report_refused", path=path, status=answer.status_code)
-                return
-            await asyncio.sleep(self._retry_s[min(tries, len(self._retry_s) - 1)])
-            tries += 1
-
-    async def _try(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response | None:
-        try:
-            answer = await self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            log.warning("manager_unreachable", path=path.partition("?")[0], error=type(error).__name__)
-            return None
-        self._answered_at = _now()
-        if answer.status_code in _OVER and not path.startswith(_COMMANDS):
-            self.over.set()
-        return answer
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+    def _say(self, path: str, body: dict[str, Any]) -> None:
+        self._unsaid.append((path, body))
+        self._idle.clear()
+        self._news.set()
 
 
 def _read(model: type[_Answer], answer: httpx.Response | None) -> _Answer | None:

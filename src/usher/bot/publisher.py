@@ -2,8 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable
-from datetime import datetime
+from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
 import structlog
@@ -11,7 +10,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from usher.bot.cancellation import is_cancelled
-from usher.protocol.segments import STREAM, SegmentEntry, SpokenSegment, sign
+from usher.bot.unconfirmed import Item, Unconfirmed
+from usher.protocol.reports import SegmentMark
+from usher.protocol.segments import STREAM, SegmentEntry, sign
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +21,6 @@ _BATCH = 100
 _RETRY_S = 1.0
 
 _Key = tuple[str, str]
-_Waiting = tuple[datetime, SpokenSegment]
 
 
 class Publisher:
@@ -30,6 +30,7 @@ class Publisher:
 
     Attributes:
         lost: Segments that had to go unsent.
+        unconfirmed: Final segments that were sent and are not known to be safe.
     """
 
     def __init__(
@@ -40,22 +41,35 @@ class Publisher:
         self._meeting_id = meeting_id
         self._connection_id = connection_id
         self._token = token
-        self._waiting: OrderedDict[_Key, _Waiting] = OrderedDict()
+        self._waiting: OrderedDict[_Key, Item] = OrderedDict()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self.unconfirmed = Unconfirmed()
         self.lost = 0
 
     def publish(self, entry: SegmentEntry) -> None:
         """Queue an entry."""
-        for segment in entry.segments:
-            self._waiting[entry.session_uid, segment.segment_id] = (entry.session_start, segment)
-        while len(self._waiting) > _MOST_WAITING:
-            partial = next((key for key, (_, segment) in self._waiting.items() if not segment.completed), None)
-            self._waiting.pop(partial or next(iter(self._waiting)))
-            self.lost += 1
-        self._idle.clear()
-        self._news.set()
+        self._queue([Item(entry.session_uid, entry.session_start, segment) for segment in entry.segments])
+
+    def settle(self, asked: Sequence[SegmentMark], stored: Sequence[SegmentMark], asked_s: float) -> None:
+        """Take the manager's answer, and send again what Redis seems to have lost; `asked_s` is the loop's time."""
+        lost = self.unconfirmed.lost
+        again = self.unconfirmed.settle(asked, stored, asked_s)
+        if again:
+            log.warning("segments_sent_again", segments=len(again))
+            self._queue([item for item in again if item.key not in self._waiting])
+        if self.unconfirmed.lost > lost:
+            log.error("segments_lost", segments=self.unconfirmed.lost - lost)
+
+    def undelivered(self) -> list[Item]:
+        """Return what is not known to be safe: first what was sent, then what waits."""
+        return [*self.unconfirmed, *self._waiting.values()]
+
+    @property
+    def delivered(self) -> bool:
+        """Whether everything is sent, and all final text is known to be safe."""
+        return not self._waiting and not len(self.unconfirmed)
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -76,15 +90,25 @@ class Publisher:
         except TimeoutError:
             log.warning("segments_unsent", segments=len(self._waiting), lost=self.lost)
 
+    def _queue(self, items: Sequence[Item]) -> None:
+        for item in items:
+            self._waiting[item.key] = item
+        while len(self._waiting) > _MOST_WAITING:
+            partial = next((key for key, item in self._waiting.items() if not item.segment.completed), None)
+            self._waiting.pop(partial or next(iter(self._waiting)))
+            self.lost += 1
+        if self._waiting:
+            self._idle.clear()
+            self._news.set()
+
     async def _send_some(self) -> bool:
-        session_uid = next(iter(self._waiting))[0]
-        keys = [key for key in self._waiting if key[0] == session_uid][:_BATCH]
-        batch = {key: self._waiting[key] for key in keys}
+        first = next(iter(self._waiting.values()))
+        batch = [item for item in self._waiting.values() if item.session_uid == first.session_uid][:_BATCH]
         entry = SegmentEntry(
             meeting_id=self._meeting_id,
-            session_uid=session_uid,
-            session_start=next(iter(batch.values()))[0],
-            segments=[segment for _, segment in batch.values()],
+            session_uid=first.session_uid,
+            session_start=first.session_start,
+            segments=[item.segment for item in batch],
         )
         fields: dict[Any, Any] = dict(sign(entry, self._connection_id, self._token))
         try:
@@ -92,7 +116,8 @@ class Publisher:
         except (RedisError, OSError) as error:
             log.warning("stream_unreachable", error=type(error).__name__, waiting=len(self._waiting))
             return False
-        for key, sent in batch.items():
-            if self._waiting.get(key) is sent:
-                del self._waiting[key]
+        for item in batch:
+            if self._waiting.get(item.key) is item:
+                del self._waiting[item.key]
+        self.unconfirmed.note(batch, asyncio.get_running_loop().time())
         return True

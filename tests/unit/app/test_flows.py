@@ -3,14 +3,15 @@
 import asyncio
 import json
 from datetime import timedelta
+from typing import Literal
 
 import pytest
-from tests.support.world import World, wish
+from tests.support.world import World, exited, on_the_way, wish
 
 from usher.adapters.memory.failing_launchers import ForgettingLauncher, RefusingLauncher, SilentLauncher
 from usher.adapters.memory.launcher import Machine, MemoryLauncher, Workload
 from usher.app.bots import Wish
-from usher.app.reports import ExitReport
+from usher.app.reconciler import Reconciler
 from usher.domain.errors import Conflict, LimitReached, NotAllowed, NotFound, Superseded
 from usher.domain.lifecycle import Reason, State
 from usher.domain.meeting import Platform
@@ -30,12 +31,12 @@ async def test_a_whole_visit() -> None:
     meeting = await world.send_bot()
     await world.settle()
     bot = await world.bot_of(meeting.meeting_id)
-    await world.reports.status(bot, "joining")
-    await world.reports.status(bot, "awaiting_admission")
+    await world.reports.status(bot, on_the_way("joining"))
+    await world.reports.status(bot, on_the_way("awaiting_admission"))
     await world.reports.started(bot)
     await stop(world)
     await world.settle()
-    await world.reports.exited(bot, ExitReport(0, Reason.STOPPED, ""))
+    await world.reports.exited(bot, exited(0, Reason.STOPPED))
     await world.settle()
     assert await world.states(meeting.meeting_id) == [
         S.REQUESTED,
@@ -59,7 +60,7 @@ async def test_post_meeting_tasks_run_once() -> None:
     meeting = await world.active()
     bot = await world.bot_of(meeting.meeting_id)
     for _ in range(3):
-        await world.reports.exited(bot, ExitReport(0, Reason.MEETING_ENDED, ""))
+        await world.reports.exited(bot, exited(0, Reason.MEETING_ENDED))
     await world.settle()
     states = await world.states(meeting.meeting_id)
     assert states.count(S.COMPLETED) == 1
@@ -75,13 +76,15 @@ async def test_stop_before_the_launch_never_launches() -> None:
     assert not world.machine.starts
 
 
-@pytest.mark.parametrize("reached", ["starting", "joining", "awaiting_admission"])
-async def test_stop_on_the_way_ends_the_workload_after_the_grace(reached: str) -> None:
+@pytest.mark.parametrize("reached", [None, "joining", "awaiting_admission"])
+async def test_stop_on_the_way_ends_the_workload_after_the_grace(
+    reached: Literal["joining", "awaiting_admission"] | None,
+) -> None:
     world = World()
     meeting = await world.send_bot()
     await world.settle()
-    if reached != "starting":
-        await world.reports.status(await world.bot_of(meeting.meeting_id), reached)
+    if reached is not None:
+        await world.reports.status(await world.bot_of(meeting.meeting_id), on_the_way(reached))
     await stop(world)
     await world.settle()
     assert (await world.meeting(meeting.meeting_id)).status is S.STOPPING
@@ -249,8 +252,8 @@ async def test_a_bot_that_was_denied_is_not_sent_again() -> None:
     meeting = await world.send_bot()
     await world.settle()
     bot = await world.bot_of(meeting.meeting_id)
-    await world.reports.status(bot, "awaiting_admission")
-    await world.reports.exited(bot, ExitReport(0, Reason.REJECTED, ""))
+    await world.reports.status(bot, on_the_way("awaiting_admission"))
+    await world.reports.exited(bot, exited(0, Reason.REJECTED))
     await world.settle()
     ended = await world.meeting(meeting.meeting_id)
     assert (ended.status, ended.reason, ended.attempt) == (S.FAILED, Reason.REJECTED, 1)
@@ -261,10 +264,10 @@ async def test_a_silent_bot_is_found_by_its_lease() -> None:
     meeting = await world.active()
     bot = await world.bot_of(meeting.meeting_id)
     await world.reports.heartbeat(bot)
-    world.clock.advance(world.policy.lease_s - 1)
+    await world.listen(world.policy.lease_s - 1)
     await world.reconciler.reconcile()
     assert (await world.meeting(meeting.meeting_id)).status is S.ACTIVE
-    world.clock.advance(2)
+    await world.listen(2)
     await world.reconciler.reconcile()
     after = await world.meeting(meeting.meeting_id)
     assert (after.status, after.reason) == (S.ERROR, Reason.LEASE_EXPIRED)
@@ -283,9 +286,10 @@ async def test_a_vanished_workload_needs_two_looks() -> None:
 async def test_a_launcher_that_does_not_answer_ends_no_bot() -> None:
     world = World()
     meeting = await world.active()
-    world.reconciler = type(world.reconciler)(world.store, world.transitions, SilentLauncher(world.launcher))
+    silent = SilentLauncher(world.launcher)
+    reconciler = Reconciler(world.store, world.transitions, silent, world.legacy, world.policy)
     for _ in range(5):
-        await world.reconciler.reconcile()
+        await reconciler.reconcile()
     assert (await world.meeting(meeting.meeting_id)).status is S.ACTIVE
 
 
@@ -293,7 +297,7 @@ async def test_a_workload_that_nobody_asked_for_is_removed() -> None:
     world = World()
     meeting = await world.active()
     bot = await world.bot_of(meeting.meeting_id)
-    await world.reports.exited(bot, ExitReport(0, Reason.MEETING_ENDED, ""))
+    await world.reports.exited(bot, exited(0, Reason.MEETING_ENDED))
     await world.reconciler.reconcile()
     assert not world.machine.workloads
 
@@ -302,7 +306,7 @@ async def test_a_stop_while_in_error_wins_over_the_retry() -> None:
     world = World()
     meeting = await world.active()
     bot = await world.bot_of(meeting.meeting_id)
-    await world.reports.exited(bot, ExitReport(1, Reason.CRASHED, ""))
+    await world.reports.exited(bot, exited(1, Reason.CRASHED))
     assert (await world.meeting(meeting.meeting_id)).status is S.ERROR
     await stop(world)
     await world.settle()
@@ -316,7 +320,7 @@ async def test_the_longest_visit_ends_with_its_reason() -> None:
     world.clock.advance(world.policy.deadlines.active_s + 1)
     await world.reconciler.reconcile()
     assert (await world.meeting(meeting.meeting_id)).status is S.STOPPING
-    await world.reports.exited(await world.bot_of(meeting.meeting_id), ExitReport(0, Reason.STOPPED, ""))
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(0, Reason.STOPPED))
     ended = await world.meeting(meeting.meeting_id)
     assert (ended.status, ended.reason) == (S.COMPLETED, Reason.MAX_DURATION)
 
@@ -333,7 +337,7 @@ async def test_a_bot_of_an_older_attempt_is_told_to_go() -> None:
     world = World()
     meeting = await world.active()
     old = await world.bot_of(meeting.meeting_id)
-    await world.reports.exited(old, ExitReport(1, Reason.CRASHED, ""))
+    await world.reports.exited(old, exited(1, Reason.CRASHED))
     await world.settle()
     assert (await world.meeting(meeting.meeting_id)).attempt == 2
     with pytest.raises(Superseded):

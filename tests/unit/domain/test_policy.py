@@ -34,4 +34,6 @@ def test_the_default_numbers_fit_each_other() -> None:
     assert policy.leave_grace_s + policy.kill_grace_s < deadlines.stopping_s, "the kill comes before the verdict"
     assert policy.claim_s <= deadlines.starting_s, "a lost claim on a launch is tried again before the verdict"
     assert policy.retry.delay_s(policy.max_attempts) < deadlines.requested_s, "a retry is due before its deadline"
-    assert policy.effect_retry.most_s < policy.claim_s
+    assert 3 * policy.claim_renewal_s <= policy.claim_s, "one renewal that fails loses no claim"
+    assert policy.effect_retry.most_s < policy.effect_timeout_s
+    assert policy.lease_s + 2.0 < 25, "a pass of the reconciler later it is still within 25 s"
