@@ -19,9 +19,9 @@ from tests.contract.store_worlds import (
     written,
 )
 
-from usher.domain.errors import InvariantBroken, LimitReached
+from usher.domain.errors import InvariantBroken, LimitReached, NotFound
 from usher.domain.lifecycle import TABLE, Effect, Event, Reason, Source, State, Transition
-from usher.ports import Change, Claim, Configuration, Lane, Meeting, Owed, Seat, Store, Void
+from usher.ports import Change, Claim, Configuration, Lane, Meeting, Owed, Seat, Store, Void, Webhook
 
 LAUNCH_BEGUN = (Event.LAUNCH_BEGUN, Source.DISPATCHER)
 LAUNCH_FAILED = (Event.LAUNCH_FAILED, Source.DISPATCHER)
@@ -355,3 +355,33 @@ async def test_a_detail_with_nul_characters_can_be_kept(store: Store) -> None:
     meeting = await new_meeting(store)
     await written(store, replace(decided(meeting, *LAUNCH_BEGUN), detail="exit\x00 1"))
     assert (await store.events(meeting.meeting_id))[-1].detail == "exit 1"
+
+
+async def test_every_change_is_owed_to_a_webhook_and_none_that_was_not_written(store: Store) -> None:
+    user = await new_user(store)
+    await store.put_webhook(user.user_id, Webhook("https://example.com/hook", "secret"))
+    meeting = await new_meeting(store, user)
+    begun = await written(store, decided(meeting, *LAUNCH_BEGUN))
+    assert await store.change(decided(meeting, *LAUNCH_BEGUN)) is Void.STALE
+    told = []
+    while claimed := await store.claim(Lane.NOTIFY, limit=9, claim_s=60.0):
+        assert len(claimed) == 1, "one after another"
+        told.append((claimed[0].effect, claimed[0].meeting_id, claimed[0].version))
+        await store.complete(claimed[0].claim)
+    assert told == [(Effect.NOTIFY, begun.meeting_id, version) for version in (1, 2)]
+
+
+async def test_nothing_is_owed_to_nobody(store: Store) -> None:
+    user = await new_user(store)
+    await store.put_webhook(user.user_id, Webhook("https://example.com/hook", "secret"))
+    await store.put_webhook(user.user_id, Webhook("https://example.com/other", "another"))
+    assert await store.find_webhook(user.user_id) == Webhook("https://example.com/other", "another")
+    await store.put_webhook(user.user_id, None)
+    await store.put_webhook(user.user_id, None)
+    assert await store.find_webhook(user.user_id) is None
+    await walk(store, await new_meeting(store, user), LAUNCH_BEGUN)
+    assert not await store.claim(Lane.NOTIFY, limit=9, claim_s=60.0)
+    with pytest.raises(NotFound):
+        await store.put_webhook(0, None)
+    with pytest.raises(NotFound):
+        await store.put_webhook(0, Webhook("https://example.com/hook", "secret"))

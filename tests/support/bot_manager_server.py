@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,10 @@ class Manager:
         reports: Kind and body of each report that was accepted, in order, repeated ones included.
         outcomes: Number and outcome of each acknowledged command.
         tokens: Authorization headers that were seen.
-        failures: So many of the next requests, other than heartbeats, are answered with 503.
+        failures: So many of the next reports and outcomes are answered with 503.
+        missed_beats: So many of the next heartbeats are answered with 503.
+        missed_reads: So many of the next reads of commands are answered with 503.
+        stores: Says of a segment's mark whether it is stored; None for a manager of a version that does not tell.
         over: Everything is answered with 410.
         nonsense: Answers are well-formed HTTP and nothing else.
         commands: What a bot may read again.
@@ -37,6 +40,9 @@ class Manager:
     asked_after: list[int] = field(default_factory=list)
     requests: int = 0
     failures: int = 0
+    missed_beats: int = 0
+    missed_reads: int = 0
+    stores: Callable[[dict[str, Any]], bool] | None = lambda _: True
     over: bool = False
     nonsense: bool = False
 
@@ -84,6 +90,9 @@ def _app(manager: Manager) -> FastAPI:
     @app.get("/internal/bots/{connection_id}/commands")
     async def commands(after: int) -> Response:
         manager.asked_after.append(after)
+        if manager.missed_reads > 0:
+            manager.missed_reads -= 1
+            return Response(status_code=503)
         return manager.answer({"commands": [command for command in manager.commands if command["seq"] > after]})
 
     @app.post("/internal/bots/{connection_id}/commands/{seq}")
@@ -92,9 +101,7 @@ def _app(manager: Manager) -> FastAPI:
 
     @app.post("/internal/bots/{connection_id}/heartbeat")
     async def heartbeat(request: Request) -> Response:
-        manager.heartbeats.append(await request.json())
-        newest = max((command["seq"] for command in manager.commands), default=0)
-        return manager.answer({"newest_seq": newest})
+        return _take_beat(manager, await request.json())
 
     @app.post("/internal/bots/{connection_id}/{kind}")
     async def report(kind: str, request: Request) -> Response:
@@ -113,6 +120,17 @@ async def _refused(manager: Manager, request: Request) -> Response | None:
         manager.failures -= 1
         return Response(status_code=503)
     return None
+
+
+def _take_beat(manager: Manager, body: dict[str, Any]) -> Response:
+    manager.heartbeats.append(body)
+    if manager.missed_beats > 0:
+        manager.missed_beats -= 1
+        return Response(status_code=503)
+    answer: dict[str, Any] = {"newest_seq": max((command["seq"] for command in manager.commands), default=0)}
+    if manager.stores is not None:
+        answer["stored"] = [mark for mark in body["sent"] if manager.stores(mark)]
+    return manager.answer(answer)
 
 
 def _take_outcome(manager: Manager, seq: int, body: dict[str, Any]) -> Response:

@@ -2,19 +2,25 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from usher.app.last_words import Legacy
 from usher.app.loops import run_forever
 from usher.app.transitions import Outcome, Report, Transitions
+from usher.domain.errors import InvariantBroken, Unavailable
 from usher.domain.lifecycle import TERMINAL, Event, Source
 from usher.domain.policy import Policy
-from usher.domain.reconcile import Finding, WorkloadName, plan
+from usher.domain.reconcile import Finding, Observation, WorkloadName, plan
 from usher.ports import Launcher, Meeting, Meetings
 from usher.telemetry import FINDINGS, ORPHANS, RECONCILE_SECONDS
 
 log = structlog.get_logger(__name__)
+
+_LIST_S = 10.0
+_REMOVE_S = 60.0
+_MOST_REMOVALS = 32
 
 
 class Reconciler:
@@ -37,6 +43,7 @@ class Reconciler:
         self._policy = policy
         self._interval_s = interval_s
         self._suspects: frozenset[WorkloadName] = frozenset()
+        self._removing: dict[WorkloadName, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
@@ -45,22 +52,61 @@ class Reconciler:
             await self.reconcile()
             return False
 
-        await run_forever("reconcile", one_pass, lambda: asyncio.sleep(self._interval_s))
+        try:
+            await run_forever("reconcile", one_pass, lambda: asyncio.sleep(self._interval_s))
+        finally:
+            for removal in self._removing.values():
+                removal.cancel()
 
     async def reconcile(self) -> None:
         """Do one pass: list the launcher first, read the rows second."""
         begun = time.perf_counter()
-        observed = await self._launcher.list()
+        observed = await self._list()
         rows = await self._meetings.watched(self._policy)
         todo = plan(rows, observed, self._suspects)
         self._suspects = todo.suspects
+        self._remove(todo.removals)
         for finding in todo.findings:
-            await self._report(finding)
-        for name in todo.removals:
-            log.warning("orphan_removed", workload=str(name))
-            ORPHANS.inc()
-            await self._launcher.remove(name)
+            await self._report_surely(finding)
         RECONCILE_SECONDS.observe(time.perf_counter() - begun)
+
+    async def settle(self) -> None:
+        """Wait until the removals that were begun have ended."""
+        while self._removing:
+            await asyncio.wait(self._removing.values())
+
+    async def _list(self) -> Mapping[WorkloadName, Observation] | None:
+        try:
+            async with asyncio.timeout(_LIST_S):
+                return await self._launcher.list()
+        except TimeoutError:
+            log.warning("workloads_not_listed", seconds=_LIST_S)
+            return None
+
+    def _remove(self, names: Sequence[WorkloadName]) -> None:
+        """Begin to remove workloads, some at a time: one that cannot be removed holds up nothing else."""
+        for name in names:
+            if len(self._removing) < _MOST_REMOVALS and name not in self._removing:
+                self._removing[name] = asyncio.create_task(self._remove_one(name))
+
+    async def _remove_one(self, name: WorkloadName) -> None:
+        try:
+            async with asyncio.timeout(_REMOVE_S):
+                await self._launcher.remove(name)
+        except (Unavailable, TimeoutError) as error:
+            log.warning("orphan_not_removed", workload=str(name), why=str(error))
+        else:
+            ORPHANS.inc()
+            log.warning("orphan_removed", workload=str(name))
+        finally:
+            del self._removing[name]
+
+    async def _report_surely(self, finding: Finding) -> None:
+        """Report a finding; one meeting whose row is broken must not keep the others from their end."""
+        try:
+            await self._report(finding)
+        except InvariantBroken:
+            log.exception("finding_not_reported", meeting_id=finding.meeting_id, trigger=finding.event)
 
     async def _report(self, finding: Finding) -> None:
         """Report a finding, after what the bot itself may have left to say of its end."""

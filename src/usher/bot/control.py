@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from usher.bot.callbacks import Callbacks
@@ -15,8 +16,9 @@ from usher.protocol.commands import Command, CommandOutcome, command_channel, pa
 
 log = structlog.get_logger(__name__)
 
-_POLL_S = 1.0
+_POLL_S = 15.0
 _RETRY_S = 1.0
+_LONGEST_RETRY_S = 10.0
 _MOST_COMMANDS = 100
 
 Execute = Callable[[Command], Awaitable[CommandOutcome]]
@@ -30,13 +32,22 @@ class Control:
         callbacks: Where missed commands are read from and outcomes are told.
         connection_id: Names the channel.
         execute: Carries out one command.
-        retry_s: Seconds until Redis is tried again.
+        retry_s: Seconds until Redis or the manager is tried again; the manager later and later.
+        poll_s: Seconds of silence until the connection to Redis has to prove that it is there.
     """
 
     def __init__(
-        self, redis: Redis, callbacks: Callbacks, connection_id: str, execute: Execute, *, retry_s: float = _RETRY_S
+        self,
+        redis: Redis,
+        callbacks: Callbacks,
+        connection_id: str,
+        execute: Execute,
+        *,
+        retry_s: float = _RETRY_S,
+        poll_s: float = _POLL_S,
     ) -> None:
         self._retry_s = retry_s
+        self._poll_s = poll_s
         self._redis = redis
         self._callbacks = callbacks
         self._channel = command_channel(connection_id)
@@ -55,15 +66,30 @@ class Control:
             try:
                 async with self._redis.pubsub() as pubsub:
                     await pubsub.subscribe(self._channel)
-                    while not is_cancelled():
-                        self._hear(await pubsub.get_message(timeout=_POLL_S))
+                    await self._hear_all(pubsub)
             except (RedisError, OSError) as error:
                 log.warning("commands_unreachable", error=type(error).__name__)
                 await asyncio.sleep(self._retry_s)
 
-    def _hear(self, message: Mapping[str, Any] | None) -> None:
-        if message is None:
-            return
+    async def _hear_all(self, pubsub: PubSub) -> None:
+        """Hear messages until cancelled.
+
+        Raises:
+            OSError: Nothing comes any more, not even the answer to a ping: the connection is there by name only.
+        """
+        pinged = False
+        while not is_cancelled():
+            message = await pubsub.get_message(timeout=self._poll_s)
+            if message is not None:
+                pinged = False
+                self._hear(message)
+            elif pinged:
+                raise ConnectionError("the connection is silent")
+            else:
+                await pubsub.ping()
+                pinged = True
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "subscribe":
             # The client subscribes again by itself after a reconnect: what was published in between has to be read.
             self._callbacks.behind.set()
@@ -84,11 +110,19 @@ class Control:
             self._commands.put_nowait(command)
 
     async def _read_when_behind(self) -> None:
-        """Read what may have been missed: after each (re)connect, and when a heartbeat says so."""
+        """Read what may have been missed, until answered: after each (re)connect, and when a heartbeat says so."""
+        failures = 0
         while True:
             await self._callbacks.behind.wait()
             self._callbacks.behind.clear()
-            for command in await self._callbacks.pending_commands():
+            pending = await self._callbacks.pending_commands()
+            if pending is None:
+                self._callbacks.behind.set()
+                await asyncio.sleep(min(self._retry_s * 2.0 ** min(failures, 30), _LONGEST_RETRY_S))
+                failures += 1
+                continue
+            failures = 0
+            for command in pending:
                 self._queue(command)
 
     async def _work(self) -> None:
@@ -108,7 +142,7 @@ class Control:
 
         Where the manager does not tell, `command` goes first: it says all that is wanted now, and a leave cannot wait.
         """
-        pending = [c for c in await self._callbacks.pending_commands() if c.seq < command.seq]
+        pending = [c for c in await self._callbacks.pending_commands() or () if c.seq < command.seq]
         if not pending:
             return command
         for later in (*pending[1:], command):

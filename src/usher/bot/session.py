@@ -17,6 +17,7 @@ from usher.bot.audio.receiver import open_receiver
 from usher.bot.audio.speech import Speech
 from usher.bot.bot import Bot
 from usher.bot.browser import OpenBrowser, open_browser
+from usher.bot.last_words_file import LastWordsFile
 from usher.bot.platforms import MeetingPage, open_platform
 from usher.bot.platforms.port import JoinFailed, first_line
 from usher.bot.stay import Ending, Progress
@@ -31,16 +32,17 @@ _REDIS_S = 5.0
 _HANGING_S = 90.0
 
 
-async def run(configuration: BotConfiguration) -> int:
+async def run(configuration: BotConfiguration, last_words: Path | None = None) -> int:
     """Make the visit that `configuration` asks for and return the exit code.
 
-    SIGTERM and SIGINT are the wish to leave. Whatever happens, the manager is told and the browser is closed.
+    SIGTERM and SIGINT are the wish to leave. Whatever happens, the manager is told and the browser is closed; what the
+    manager cannot be told is left in the file `last_words`.
     """
     redis: Redis = Redis.from_url(
         configuration.redis_url.get_secret_value(), socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S
     )
     try:
-        bot = _BrowserVisit(configuration, redis).bot
+        bot = _BrowserVisit(configuration, redis, LastWordsFile(last_words)).bot
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, bot.leave)
         return await bot.run()
@@ -57,7 +59,7 @@ class _BrowserVisit:
         bot: The bot.
     """
 
-    def __init__(self, configuration: BotConfiguration, redis: Redis) -> None:
+    def __init__(self, configuration: BotConfiguration, redis: Redis, last_words: LastWordsFile) -> None:
         self._configuration = configuration
         self._doomed = False
         self.bot = Bot(
@@ -66,6 +68,7 @@ class _BrowserVisit:
             stay=self._stay,
             reconfigure=self._reconfigure,
             finish=self._finish,
+            keep=last_words.keep,
             ending=self._last_resort,
         )
         speech = Speech(

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from usher.protocol.reports import MOST_MARKS, SegmentMark
 from usher.protocol.segments import SpokenSegment
@@ -77,7 +78,8 @@ class Unconfirmed:
         """Return what to ask about: by default only what the manager had time to store."""
         latest_s = now_s - _SETTLED_S if settled else now_s
         due = (sent.item.segment for sent in self._sent.values() if sent.at_s <= latest_s)
-        return [SegmentMark(segment_id=one.segment_id, revision=one.revision) for one, _ in zip(due, range(MOST_MARKS))]
+        oldest = islice(due, MOST_MARKS)
+        return [SegmentMark(segment_id=one.segment_id, revision=one.revision) for one in oldest]
 
     def settle(self, asked: Sequence[SegmentMark], stored: Sequence[SegmentMark], asked_s: float) -> list[Item]:
         """Take the answer to what was asked at `asked_s`, and return what has to be sent again.

@@ -71,6 +71,7 @@ EFFECT_CAPTION: Mapping[Effect, str] = {
     Effect.TERMINATE_AFTER_GRACE: "End the bot if it has not left within the grace time.",
     Effect.CLEAN_UP: "Make sure that nothing of the attempt is running, then retry or end the meeting.",
     Effect.FINISH_MEETING: "Do what follows a meeting, once.",
+    Effect.NOTIFY: "Tell the user's webhook of the change, once for each change if the user has one.",
 }
 
 SOURCE_CAPTION: Mapping[Source, str] = {

@@ -64,7 +64,10 @@ class Source(StrEnum):
 
 
 class Effect(StrEnum):
-    """Work that a committed transition owes the world."""
+    """Work that a committed transition owes the world.
+
+    `notify` stands in no row of the table: every transition owes it to a user who has a webhook.
+    """
 
     LAUNCH = "launch"
     SEND_COMMAND = "send_command"
@@ -72,6 +75,7 @@ class Effect(StrEnum):
     TERMINATE_AFTER_GRACE = "terminate_after_grace"
     CLEAN_UP = "clean_up"
     FINISH_MEETING = "finish_meeting"
+    NOTIFY = "notify"
 
 
 class Reason(StrEnum):

@@ -33,8 +33,9 @@ from usher.ports.records import (
     Session,
     StoredCommand,
     User,
+    Webhook,
 )
-from usher.ports.store import Commands, Leases, Meetings, Outbox, Store, Transcripts, Users
+from usher.ports.store import Commands, Leases, Meetings, Outbox, Store, Transcripts, Users, Webhooks
 
 __all__ = [
     "EXPIRED",
@@ -76,5 +77,7 @@ __all__ = [
     "User",
     "Users",
     "Void",
+    "Webhook",
+    "Webhooks",
     "WorkloadSpec",
 ]

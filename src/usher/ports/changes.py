@@ -25,6 +25,7 @@ LANES: Mapping[Effect, Lane] = {
     Effect.CLEAN_UP: Lane.WORKLOAD,
     Effect.SEND_COMMAND: Lane.COMMAND,
     Effect.FINISH_MEETING: Lane.WORKLOAD,
+    Effect.NOTIFY: Lane.NOTIFY,
 }
 
 
@@ -54,6 +55,7 @@ class ClaimedEffect:
 
     Attributes:
         tries: How often it was claimed before this time.
+        version: Of the event to tell, with `notify`.
     """
 
     claim: Claim
@@ -61,6 +63,7 @@ class ClaimedEffect:
     attempt: int
     effect: Effect
     tries: int
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

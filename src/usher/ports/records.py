@@ -28,6 +28,14 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a user is told of each change, and what the message is signed with."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """What may be changed while the bot is in the meeting.
 

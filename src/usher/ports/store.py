@@ -19,6 +19,7 @@ from usher.ports.records import (
     Session,
     StoredCommand,
     User,
+    Webhook,
 )
 
 
@@ -184,7 +185,23 @@ class Users(Protocol):
         ...
 
 
-class Store(Meetings, Outbox, Commands, Leases, Transcripts, Users, Protocol):
+class Webhooks(Protocol):
+    """Whom to tell. While a user has a webhook, every transition owes a `notify`, written with it."""
+
+    async def put_webhook(self, user_id: int, webhook: Webhook | None) -> None:
+        """Set the user's webhook, or take it away. Idempotent.
+
+        Raises:
+            NotFound: `unknown_user`.
+        """
+        ...
+
+    async def find_webhook(self, user_id: int) -> Webhook | None:
+        """Return the user's webhook."""
+        ...
+
+
+class Store(Meetings, Outbox, Commands, Leases, Transcripts, Users, Webhooks, Protocol):
     """All of the state. The PostgreSQL adapter and the in-memory one pass the same contract suite."""
 
     async def prune(self, *, older_than_s: float, limit: int) -> int:

@@ -98,7 +98,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """A change of state or outbox under a claim: written at `at_s`, while the claim was good until `claimed_until_s`."""
+    """A change that was written under a claim at `at_s`, while the claim was good until `claimed_until_s`."""
 
     meeting_id: int
     at_s: float
@@ -172,7 +172,7 @@ class Evidence:
     now_s: float | None = None
     outages: Sequence[tuple[float, float]] = ()
     settled: bool = False
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     allowance: Allowance = Allowance()
     commands: Mapping[str, Sequence[CommandRecord]] = field(default_factory=dict)
     executed: Mapping[str, Sequence[int]] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from tests.support.invariants.evidence import Evidence
+
 from usher.app.transitions import deadline_s
 from usher.domain.lifecycle import COUNTED, IN_MEETING, MISSABLE, TABLE, TERMINAL, Event, State
 from usher.ports import Meeting, MeetingEvent

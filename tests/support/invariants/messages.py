@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.support.invariants.evidence import Evidence, KeyUse
+
 from usher.domain.lifecycle import HAS_WORKLOAD, TERMINAL
 from usher.ports import EXPIRED
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from tests.support.invariants.evidence import Evidence, Life
+
 from usher.domain.lifecycle import ENDING, IN_MEETING, TERMINAL, WAITING, Event
 from usher.ports import Meeting, MeetingEvent
 
@@ -24,8 +25,8 @@ def one_bot_in_a_call(evidence: Evidence) -> Iterator[str]:
             for later in of_call[index + 1 :]:
                 if later.started_s < evidence.until_s(life):
                     yield (
-                        f"I1: meeting {later.workload.meeting_id}: {later.workload} began at {later.started_s:.3f} while"
-                        f" {life.workload} of the same call was running until {evidence.until_s(life):.3f}"
+                        f"I1: meeting {later.workload.meeting_id}: {later.workload} began at {later.started_s:.3f},"
+                        f" while {life.workload} of the same call was running until {evidence.until_s(life):.3f}"
                     )
     yield from _one_meeting_in_a_call(evidence)
 
@@ -41,7 +42,7 @@ def _one_meeting_in_a_call(evidence: Evidence) -> Iterator[str]:
         of_call.sort()
         for (_, end_s, earlier), (begin_s, _, later) in pairwise(of_call):
             if begin_s < end_s:
-                yield f"I1: meeting {later}: was accepted at {begin_s:.3f}, while meeting {earlier} was in the same call"
+                yield f"I1: meeting {later}: was accepted at {begin_s:.3f}, while meeting {earlier} was in that call"
 
 
 def _call(meeting: Meeting) -> object:

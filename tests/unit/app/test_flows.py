@@ -299,6 +299,7 @@ async def test_a_workload_that_nobody_asked_for_is_removed() -> None:
     bot = await world.bot_of(meeting.meeting_id)
     await world.reports.exited(bot, exited(0, Reason.MEETING_ENDED))
     await world.reconciler.reconcile()
+    await world.reconciler.settle()
     assert not world.machine.workloads
 
 

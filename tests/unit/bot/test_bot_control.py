@@ -12,6 +12,9 @@ from tests.support.eventually import eventually
 
 from usher.bot.callbacks import Callbacks
 from usher.bot.control import Control
+from usher.bot.heart import Heart
+from usher.bot.line import Line
+from usher.bot.publisher import Publisher
 from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, command_channel
 
 _PATIENCE_S = 20.0
@@ -21,7 +24,7 @@ _CONNECTION = "connection"
 class _Bot:
     """The part of a bot that takes commands; beats are sent only when a test wants them."""
 
-    def __init__(self, manager: Manager, redis: Redis) -> None:
+    def __init__(self, manager: Manager, redis: Redis, *, poll_s: float = 1.0) -> None:
         told = configuration(
             manager_url=manager.url,
             redis_url="redis://127.0.0.1:1",
@@ -32,9 +35,12 @@ class _Bot:
         )
         self.manager = manager
         self.executed: list[Command] = []
-        self.callbacks = Callbacks(told, retry_s=(0.01,))
+        self._line = Line(told, retry_s=(0.01,))
+        self.callbacks = Callbacks(self._line)
+        publisher = Publisher(redis, 7, _CONNECTION, "token")
+        self._heart = Heart(self._line, self.callbacks, publisher, told.patience, first_retry_s=0.01)
         self._redis = redis
-        self._control = Control(redis, self.callbacks, _CONNECTION, self._execute, retry_s=0.02)
+        self._control = Control(redis, self.callbacks, _CONNECTION, self._execute, retry_s=0.02, poll_s=poll_s)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def _execute(self, command: Command) -> CommandOutcome:
@@ -45,14 +51,14 @@ class _Bot:
         self._tasks = [asyncio.create_task(self._control.run()), asyncio.create_task(self.callbacks.send_reports())]
 
     def beat(self) -> None:
-        self._tasks.append(asyncio.create_task(self.callbacks.beat()))
+        self._tasks.append(asyncio.create_task(self._heart.run()))
 
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         async with asyncio.timeout(_PATIENCE_S):
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.callbacks.close()
+        await self._line.close()
 
     async def listens(self, times: int = 1) -> None:
         """Wait until it has read, after so many subscriptions, what may have been missed."""

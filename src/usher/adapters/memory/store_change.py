@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from usher.adapters.memory.store_tables import CommandRow, OwedRow, Tables
 from usher.domain.errors import InvariantBroken
-from usher.domain.lifecycle import IN_MEETING, TABLE, TERMINAL, Transition
+from usher.domain.lifecycle import IN_MEETING, TABLE, TERMINAL, Effect, Transition
 from usher.ports import EXPIRED, LANES, Change, Configuration, Meeting, MeetingEvent, Owed, Seat, StoredCommand, Void
 
 _STEPS = {Seat.TAKE: 1, Seat.KEEP: 0, Seat.RELEASE: -1}
@@ -43,8 +43,9 @@ def require_row(transition: Transition, meeting: Meeting | None) -> None:
 
 
 def owe(tables: Tables, meeting: Meeting, effects: Iterable[Owed]) -> None:
-    """Write effects to the outbox."""
-    for owed in effects:
+    """Write the effects of a transition to the outbox, and the word of it that the user's webhook is owed."""
+    notice = (Owed(Effect.NOTIFY),) if meeting.user_id in tables.webhooks else ()
+    for owed in (*effects, *notice):
         row = OwedRow(
             next(tables.ids),
             meeting.meeting_id,
@@ -52,6 +53,7 @@ def owe(tables: Tables, meeting: Meeting, effects: Iterable[Owed]) -> None:
             LANES[owed.effect],
             owed.effect,
             tables.after(owed.delay_s),
+            version=meeting.version if owed in notice else None,
         )
         tables.outbox[row.effect_id] = row
 

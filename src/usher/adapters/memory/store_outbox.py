@@ -24,7 +24,7 @@ class MemoryOutbox(Part):
             row.claimed_until = tables.after(claim_s)
             row.tries += 1
             claim = Claim(row.effect_id, row.token)
-            claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries - 1))
+            claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries - 1, row.version))
         return claimed
 
     async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:

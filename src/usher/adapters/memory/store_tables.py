@@ -7,7 +7,7 @@ from itertools import count
 
 from usher.domain.lifecycle import Effect
 from usher.domain.transcript import Segment
-from usher.ports import Lane, Meeting, MeetingEvent, Session, StoredCommand, User
+from usher.ports import Lane, Meeting, MeetingEvent, Session, StoredCommand, User, Webhook
 
 Now = Callable[[], datetime]
 
@@ -32,6 +32,7 @@ class OwedRow:
     claimed_until: datetime | None = None
     error: str | None = None
     buried_at: datetime | None = None
+    version: int | None = None
 
     def claimed(self, now: datetime) -> bool:
         """Say whether somebody may be running it."""
@@ -76,6 +77,7 @@ class Tables:
     users: dict[int, User] = field(default_factory=dict)
     active_bots: dict[int, int] = field(default_factory=dict)
     tokens: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    webhooks: dict[int, Webhook] = field(default_factory=dict)
     meetings: dict[int, Meeting] = field(default_factory=dict)
     events: dict[int, list[MeetingEvent]] = field(default_factory=dict)
     connections: dict[str, int] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Changing a meeting: one statement that writes all of a decision or nothing, and a second one that says why not."""
 
-from usher.adapters.postgres.creation import owed_rows
+from usher.adapters.postgres.creation import NOTICES, owed_rows
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.rows import MEETING_COLUMNS, NO_STATE, meeting_from, sql, storable
 from usher.domain.lifecycle import IN_MEETING, TERMINAL
@@ -211,4 +211,4 @@ def _writes(wanted: Change, arguments: _Arguments) -> str:
         writes += _UNLEASE
     first = len(arguments) + 1
     arguments += [owed.delay_s for owed in wanted.owed]
-    return writes + owed_rows(tuple(owed.effect for owed in wanted.owed), first=first)
+    return writes + owed_rows(tuple(owed.effect for owed in wanted.owed), first=first) + NOTICES

@@ -8,7 +8,7 @@ from usher.adapters.postgres.pool import Connection, Database, Row
 from usher.adapters.postgres.rows import LIVE_STATES, MEETING_COLUMNS, NO_STATE, meeting_from, sql
 from usher.domain.errors import Conflict, LimitReached, NotFound, Unavailable
 from usher.domain.lifecycle import COUNTED, Effect, Source
-from usher.ports import LANES, Created, Meeting, NewMeeting
+from usher.ports import LANES, Created, Lane, Meeting, NewMeeting
 
 _LOCK = "SELECT FROM users u WHERE u.id = $1 FOR NO KEY UPDATE"
 _RACES = {"meetings_live_key", "idempotency_keys_pkey"}
@@ -153,7 +153,7 @@ def _made(new: NewMeeting, row: Row) -> Meeting:
 @lru_cache(maxsize=64)
 def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...]) -> str:
     """Write the statement for a shape of request; each shape is prepared once a connection."""
-    rest = (_KEY if keyed else "") + owed_rows(effects, first=17 if keyed else 15)
+    rest = (_KEY if keyed else "") + owed_rows(effects, first=17 if keyed else 15) + NOTICES
     return sql(
         sql(_CREATE, seat=_SEAT if counted else _NO_SEAT_NEEDED),
         free=_FREE + (_KEY_FREE if keyed else ""),
@@ -161,6 +161,17 @@ def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...]) -> str:
         none=NO_STATE,
         rest=rest,
     )
+
+
+NOTICES = sql(
+    """, notices AS (
+    INSERT INTO outbox (meeting_id, attempt, lane, effect, due_at, version)
+    SELECT m.id, m.attempt, '<lane>', '<effect>', now(), m.version FROM m JOIN webhooks w ON w.user_id = m.user_id
+)""",
+    lane=Lane.NOTIFY,
+    effect=Effect.NOTIFY,
+)
+"""The part of a statement that owes the user's webhook, if there is one, the word of the change."""
 
 
 def owed_rows(effects: tuple[Effect, ...], *, first: int) -> str:

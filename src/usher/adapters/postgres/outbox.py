@@ -34,9 +34,9 @@ WITH next AS MATERIALIZED (
         claimed_until = statement_timestamp() + make_interval(secs => $3),
         tries = o.tries + 1
     FROM next WHERE o.id = next.id
-    RETURNING o.id, o.claim_token, o.meeting_id, o.attempt, o.effect, o.tries, o.due_at
+    RETURNING o.id, o.claim_token, o.meeting_id, o.attempt, o.effect, o.tries, o.version, o.due_at
 )
-SELECT id, claim_token, meeting_id, attempt, effect, tries FROM claimed ORDER BY due_at, id
+SELECT id, claim_token, meeting_id, attempt, effect, tries, version FROM claimed ORDER BY due_at, id
 """
 
 _HELD = "id = $1 AND claim_token = $2 AND claimed_until > now() AND buried_at IS NULL"
@@ -76,8 +76,8 @@ class PostgresOutbox(Part):
             await connection.execute(_TURN, _TURN_CLASS, lane)
             rows = await connection.fetch(_CLAIM, lane, limit, claim_s)
         return [
-            ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries - 1)
-            for effect_id, token, meeting_id, attempt, effect, tries in rows
+            ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries - 1, version)
+            for effect_id, token, meeting_id, attempt, effect, tries, version in rows
         ]
 
     async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:

@@ -69,6 +69,6 @@ class RedisBotAccess:
             Unavailable: Redis does not answer.
         """
         with answering():
-            names: list[bytes] = await self._client.execute_command("ACL USERS")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        prefix = account_name("").encode()
-        return frozenset(name.removeprefix(prefix).decode() for name in names if name.startswith(prefix))
+            names: list[str] = await self._client.execute_command("ACL USERS")  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        prefix = account_name("")
+        return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
