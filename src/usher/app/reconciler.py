@@ -18,7 +18,6 @@ from usher.telemetry import FINDINGS, ORPHANS, RECONCILE_SECONDS
 
 log = structlog.get_logger(__name__)
 
-_LIST_S = 10.0
 _REMOVE_S = 60.0
 _MOST_REMOVALS = 32
 
@@ -35,6 +34,7 @@ class Reconciler:
         policy: Policy,
         *,
         interval_s: float = 2.0,
+        list_timeout_s: float = 10.0,
     ) -> None:
         self._meetings = meetings
         self._transitions = transitions
@@ -42,6 +42,7 @@ class Reconciler:
         self._legacy = legacy
         self._policy = policy
         self._interval_s = interval_s
+        self._list_timeout_s = list_timeout_s
         self._suspects: frozenset[WorkloadName] = frozenset()
         self._removing: dict[WorkloadName, asyncio.Task[None]] = {}
 
@@ -77,10 +78,10 @@ class Reconciler:
 
     async def _list(self) -> Mapping[WorkloadName, Observation] | None:
         try:
-            async with asyncio.timeout(_LIST_S):
+            async with asyncio.timeout(self._list_timeout_s):
                 return await self._launcher.list()
         except TimeoutError:
-            log.warning("workloads_not_listed", seconds=_LIST_S)
+            log.warning("workloads_not_listed", seconds=self._list_timeout_s)
             return None
 
     def _remove(self, names: Sequence[WorkloadName]) -> None:

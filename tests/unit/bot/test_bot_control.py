@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 from redis.asyncio import Redis
+from tests.support.bot_deaf_proxy import deaf_proxy
 from tests.support.bot_manager_server import Manager, manager_server
 from tests.support.bot_process import configuration
 from tests.support.eventually import eventually
@@ -35,6 +36,8 @@ class _Bot:
         )
         self.manager = manager
         self.executed: list[Command] = []
+        self.slow = asyncio.Event()
+        self.slow.set()
         self._line = Line(told, retry_s=(0.01,))
         self.callbacks = Callbacks(self._line)
         publisher = Publisher(redis, 7, _CONNECTION, "token")
@@ -45,6 +48,7 @@ class _Bot:
 
     async def _execute(self, command: Command) -> CommandOutcome:
         self.executed.append(command)
+        await self.slow.wait()
         return CommandOutcome(outcome="applied")
 
     def start(self) -> None:
@@ -145,6 +149,65 @@ async def test_a_lost_subscription_is_made_again_and_what_was_missed_is_read(bot
     await bot.listens(times=2)
     await bot.publish(_reconfigure(2))
     await bot.has_executed(1, 2)
+
+
+async def test_a_read_that_fails_is_tried_again(bot: _Bot) -> None:
+    bot.manager.missed_reads = 3
+    bot.manager.commands = _stored(_reconfigure(1))
+    bot.start()
+    await bot.has_executed(1)
+    assert len(bot.manager.asked_after) == 4
+
+
+async def test_a_command_that_comes_over_every_way_is_executed_once(bot: _Bot) -> None:
+    bot.slow.clear()
+    bot.start()
+    await bot.listens()
+    bot.manager.commands = _stored(_reconfigure(1))
+    bot.beat()
+    await bot.publish(_reconfigure(1))
+    await bot.listens(times=4)
+    bot.slow.set()
+    await bot.has_executed(1)
+    await bot.publish(Leave(seq=2))
+    await bot.has_executed(1, 2)
+
+
+async def test_a_heartbeat_says_that_a_command_is_executed_whatever_becomes_of_its_outcome(bot: _Bot) -> None:
+    bot.manager.failures = 1_000_000
+    bot.manager.commands = _stored(_reconfigure(1))
+    bot.start()
+    bot.beat()
+    await eventually(lambda: {"executed_seq": 1, "sent": []} in bot.manager.heartbeats, timeout_s=_PATIENCE_S)
+    assert bot.manager.outcomes == []
+
+
+async def test_a_connection_that_is_there_by_name_only_is_given_up(redis_url: str) -> None:
+    async with (
+        deaf_proxy(redis_url) as proxy,
+        Redis.from_url(proxy.url, socket_timeout=5.0) as client,
+        manager_server() as manager,
+    ):
+        bot = _Bot(manager, client, poll_s=0.1)
+        bot.start()
+        await bot.listens()
+        proxy.deafen()
+        await bot.listens(times=2)
+        await bot.publish(Leave(seq=1))
+        await bot.has_executed(1)
+        await bot.stop()
+
+
+async def test_a_connection_that_is_only_quiet_is_kept(redis: Redis) -> None:
+    async with manager_server() as manager:
+        bot = _Bot(manager, redis, poll_s=0.02)
+        bot.start()
+        await bot.listens()
+        await asyncio.sleep(0.5)
+        await bot.publish(Leave(seq=1))
+        await bot.has_executed(1)
+        assert len(manager.asked_after) == 1
+        await bot.stop()
 
 
 async def test_what_is_no_command_is_passed_over(bot: _Bot, redis: Redis) -> None:

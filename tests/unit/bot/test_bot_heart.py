@@ -121,15 +121,19 @@ async def test_a_lost_beat_is_made_up_for_long_before_the_next_is_due(manager: M
         await eventually(lambda: len(manager.heartbeats) == 4, timeout_s=_PATIENCE_S)
 
 
-async def test_beats_that_fail_come_later_and_later_but_never_later_than_the_pace(manager: Manager) -> None:
+async def test_beats_that_fail_come_later_and_later(manager: Manager) -> None:
     manager.missed_beats = 1000
-    async with _Beating(manager, first_retry_s=0.1, heartbeat_s=0.4) as beating, beating.beats():
-        times = []
-        for number in range(1, 6):
-            await eventually(lambda number=number: len(manager.heartbeats) >= number, timeout_s=_PATIENCE_S)  # type: ignore[misc]  # mypy cannot type a default of a lambda
-            times.append(_now())
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)]
-    assert all(pause >= least for pause, least in zip(pauses, (0.06, 0.14, 0.3, 0.3), strict=True)), pauses
+    async with _Beating(manager, first_retry_s=0.1, heartbeat_s=10 * _PATIENCE_S) as beating, beating.beats():
+        began_s = _now()
+        await eventually(lambda: len(manager.heartbeats) >= 5, timeout_s=_PATIENCE_S)
+        # Chance shortens each of 0.1, 0.2, 0.4 and 0.8 s by a fifth at most.
+        assert _now() - began_s >= 1.2
+
+
+async def test_beats_that_fail_never_come_later_than_the_pace(manager: Manager) -> None:
+    manager.missed_beats = 1000
+    async with _Beating(manager, first_retry_s=10 * _PATIENCE_S, heartbeat_s=0.05) as beating, beating.beats():
+        await eventually(lambda: len(manager.heartbeats) >= 5, timeout_s=_PATIENCE_S)
 
 
 async def test_a_manager_that_is_away_for_too_long_ends_the_beats() -> None:
