@@ -52,7 +52,7 @@ class Nursery:
 
     def __init__(self, directory: Path) -> None:
         self.address = directory / "nursery.sock"
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - this Python
             [sys.executable, "-m", "tests.support.chaos_nursery", str(self.address)],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
@@ -80,8 +80,8 @@ def main() -> None:
         listener.listen()
         fresh.rename(address)
         while True:
-            ready, _, _ = select.select([listener, sys.stdin], [], [])
-            if sys.stdin in ready:
+            ready, _, _ = select.select([listener.fileno(), sys.stdin.fileno()], [], [])
+            if sys.stdin.fileno() in ready:
                 return
             connection, _ = listener.accept()
             if os.fork() == 0:
@@ -101,7 +101,7 @@ def _keep(connection: socket.socket) -> None:
             _become(Birth(tuple(told["arguments"]), told["environment"], told["log"], told["afresh"]))
         line.write(json.dumps({"pid": pid}).encode() + b"\n")
         handle = os.pidfd_open(pid)
-        ready, _, _ = select.select([connection, handle], [], [])
+        ready, _, _ = select.select([connection.fileno(), handle], [], [])
         if handle not in ready:
             os.kill(pid, signal.SIGKILL)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

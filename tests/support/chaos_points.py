@@ -73,6 +73,7 @@ PLACES = {
 }
 # fmt: on
 ANSWER = "answer"
+_FACTORY = "create_app"
 
 
 def parse_point(text: str) -> Point:
@@ -138,11 +139,11 @@ class Dying:
 
 
 def _wound_answers(point: Point, call: int) -> None:
-    intact = system.create_app
+    intact = getattr(system, _FACTORY)
 
     def create_app(*arguments: Any, **named: Any) -> FastAPI:  # noqa: ANN401 - it stands for the product's own
-        app = intact(*arguments, **named)
+        app: FastAPI = intact(*arguments, **named)
         app.add_middleware(Dying, point=point, call=call)
         return app
 
-    system.create_app = create_app
+    setattr(system, _FACTORY, create_app)

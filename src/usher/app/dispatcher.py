@@ -35,13 +35,14 @@ class Again:
 
 
 _LAST_EFFECTS_S = 30.0
+_PARALLEL = {Lane.WORKLOAD: 32, Lane.COMMAND: 16, Lane.NOTIFY: 64}
 
 Result = Done | Settled | Again
 Handler = Callable[[ClaimedEffect], Awaitable[Result]]
 
 
 class Dispatcher:
-    """One loop a lane; within a lane at most `parallel` effects run at a time, never two of one meeting.
+    """One loop a lane; within a lane at most `parallel[lane]` effects run at a time, never two of one meeting.
 
     Several dispatchers may work on one store. One that is paused past its claims changes nothing afterwards: each
     settlement carries the claim.
@@ -54,7 +55,7 @@ class Dispatcher:
         policy: Policy,
         wakeups: Wakeups,
         *,
-        parallel: int = 16,
+        parallel: Mapping[Lane, int] = _PARALLEL,
         poll_s: float = 0.5,
     ) -> None:
         self._outbox = outbox
@@ -96,9 +97,9 @@ class Dispatcher:
     async def _begin(self, lane: Lane) -> list[asyncio.Task[None]]:
         """Claim as many due effects as there is room for, and begin to run them."""
         running = self._running[lane]
-        if len(running) >= self._parallel:
+        if len(running) >= self._parallel[lane]:
             await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-        limit = self._parallel - len(running)
+        limit = self._parallel[lane] - len(running)
         claimed = await self._outbox.claim(lane, limit=limit, claim_s=self._policy.claim_s)
         tasks = [asyncio.create_task(self._run_one(effect, lane)) for effect in claimed]
         for task in tasks:

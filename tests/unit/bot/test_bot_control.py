@@ -200,10 +200,10 @@ async def test_a_connection_that_is_there_by_name_only_is_given_up(redis_url: st
 
 async def test_a_connection_that_is_only_quiet_is_kept(redis: Redis) -> None:
     async with manager_server() as manager:
-        bot = _Bot(manager, redis, poll_s=0.02)
+        bot = _Bot(manager, redis, poll_s=0.5)
         bot.start()
         await bot.listens()
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.6)
         await bot.publish(Leave(seq=1))
         await bot.has_executed(1)
         assert len(manager.asked_after) == 1

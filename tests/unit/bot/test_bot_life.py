@@ -6,16 +6,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 from tests.support.bot_manager_server import Manager, manager_server
-from tests.support.bot_process import configuration
+from tests.support.bot_process import TOKEN, configuration
 from tests.support.eventually import eventually
 
 from usher.bot.bot import Bot
 from usher.bot.stay import Ending, Progress
 from usher.domain.lifecycle import Reason
 from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, command_channel
+from usher.protocol.last_words import LastWords, unseal
+from usher.protocol.reports import Exited
 from usher.protocol.segments import BODY, STREAM, SegmentEntry, SpokenSegment
 
 _PATIENCE_S = 30.0
@@ -36,6 +39,7 @@ class Scripted:
     patience: dict[str, float] = field(default_factory=dict)
     executed: list[Command] = field(default_factory=list)
     kept: list[bytes | None] = field(default_factory=list)
+    endings: list[bool] = field(default_factory=list)
     left: bool = False
 
     def __post_init__(self) -> None:
@@ -49,7 +53,13 @@ class Scripted:
         )
         self.told = told
         self.bot = Bot(
-            told, redis=self.redis, stay=self._stay, keep=self.kept.append, executed=self._note, finish=self._finish
+            told,
+            redis=self.redis,
+            stay=self._stay,
+            keep=self.kept.append,
+            executed=self._note,
+            finish=self._finish,
+            ending=lambda: self.endings.append(self.left),
         )
 
     def say(self, number: int, text: str, *, completed: bool = True) -> None:
@@ -69,6 +79,18 @@ class Scripted:
         )
         bodies = [SegmentEntry.model_validate_json(fields[BODY.encode()]) for _, fields in entries]
         return [segment.text for body in bodies for segment in body.segments]
+
+    def last_words(self) -> LastWords:
+        """What is left behind."""
+        assert self.kept[-1] is not None
+        words = unseal(self.kept[-1], TOKEN)
+        assert words is not None
+        assert words.connection_id == self.told.connection_id
+        return words
+
+    def texts(self, words: LastWords) -> list[str]:
+        """Texts in what is left behind."""
+        return [segment.text for entry in words.entries for segment in entry.segments]
 
     async def run(self) -> int:
         """Run to the end."""
@@ -185,15 +207,99 @@ async def test_gone_makes_it_leave_without_a_word(world: World) -> None:
     assert "exited" not in world.manager.kinds()
 
 
-async def test_a_manager_that_is_away_for_too_long_ends_the_stay(world: World) -> None:
-    async with manager_server() as gone:
-        url = gone.url
-    world.manager.url = url
-    scripted = world.bot(_stay_for_ever, manager_away_s=0.3)
-    running = asyncio.create_task(scripted.bot.run())
-    await eventually(lambda: scripted.left, timeout_s=_PATIENCE_S)
+async def test_what_is_delivered_leaves_no_last_words(world: World) -> None:
+    scripted = world.bot(_be_removed)
+    await scripted.run()
+    assert scripted.kept[-1] is None
+    assert {mark["segment_id"].rpartition(":")[2] for beat in world.manager.heartbeats for mark in beat["sent"]} == {
+        "1",
+        "99",
+    }
+
+
+async def test_from_the_beginning_of_the_end_a_kill_loses_nothing(world: World) -> None:
+    leaving = asyncio.Event()
+
+    async def linger(scripted: Scripted, progress: Progress) -> Ending:
+        try:
+            return await _stay_for_ever(scripted, progress)
+        finally:
+            leaving.set()
+            await asyncio.Event().wait()
+
+    world.manager.stores = lambda _: False
+    scripted = world.bot(linger)
+    running = asyncio.create_task(scripted.run())
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    scripted.say(1, "hello")
+    scripted.say(2, "and", completed=False)
+    await scripted.bot.publisher.flush(_PATIENCE_S)
+    scripted.bot.leave()
+    await asyncio.wait_for(leaving.wait(), _PATIENCE_S)
     running.cancel()
     await asyncio.wait({running})
+    words = scripted.last_words()
+    assert [(report.kind, report.seq) for report in words.reports] == [("exited", 4)]
+    assert scripted.texts(words) == ["hello"]
+
+
+async def test_what_the_manager_cannot_be_told_is_left_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for budget in ("_FLUSH_S", "_CONFIRM_S", "_REPORT_S"):
+        monkeypatch.setattr(f"usher.bot.bot.{budget}", 0.3)
+    world.manager.failures, world.manager.missed_beats = 1_000_000, 1_000_000
+    scripted = world.bot(_be_removed)
+    assert await scripted.run() == 0
+    words = scripted.last_words()
+    assert [report.kind for report in words.reports] == ["status", "status", "started", "exited"]
+    assert [report.seq for report in words.reports] == [1, 2, 3, 4]
+    assert isinstance(words.reports[-1], Exited)
+    assert (words.reports[-1].exit_code, words.reports[-1].reason) == (0, Reason.EVICTED)
+    assert scripted.texts(words) == ["hello", "the last words"]
+
+
+async def test_text_that_redis_does_not_take_is_left_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for budget in ("_FLUSH_S", "_CONFIRM_S"):
+        monkeypatch.setattr(f"usher.bot.bot.{budget}", 0.3)
+    scripted = world.bot(_be_removed)
+    await world.redis.set("occupied", "x" * 100)
+    await world.redis.config_set("maxmemory", "1")
+    try:
+        assert await scripted.run() == 0
+    finally:
+        await world.redis.config_set("maxmemory", "0")
+    assert world.manager.kinds()[-1] == "exited"
+    words = scripted.last_words()
+    assert words.reports == []
+    assert scripted.texts(words) == ["hello", "the last words"]
+
+
+async def test_a_manager_that_is_away_for_too_long_ends_the_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for budget in ("_CONFIRM_S", "_REPORT_S"):
+        monkeypatch.setattr(f"usher.bot.bot.{budget}", 0.3)
+    async with manager_server() as gone:
+        world.manager = gone
+    scripted = world.bot(_stay_for_ever, manager_away_s=0.3)
+    assert await scripted.run() == 1
+    assert scripted.left
+    assert isinstance(last := scripted.last_words().reports[-1], Exited)
+    assert (last.reason, last.detail) == (Reason.CRASHED, "the manager was away")
+
+
+async def test_the_manager_may_be_away_for_a_while(world: World) -> None:
+    world.manager.failures, world.manager.missed_beats = 3, 3
+    scripted = world.bot(_be_removed)
+    assert await scripted.run() == 0
+    assert world.manager.kinds() == ["joining", "awaiting_admission", "started", "exited"]
+    assert scripted.kept[-1] is None
+
+
+async def test_the_end_is_announced_once_and_before_the_meeting_is_left(world: World) -> None:
+    scripted = world.bot(_stay_for_ever)
+    running = asyncio.create_task(scripted.run())
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    scripted.bot.leave()
+    assert await running == 0
+    assert scripted.endings == [False]
 
 
 async def test_cancelled_it_dies_without_a_word(world: World) -> None:
