@@ -183,3 +183,17 @@ async def test_a_buried_entry_is_off_the_stream_and_kept_with_the_reason(world: 
     await stream.bury(entry, reason="signature")
     assert await stream.backlog() == 0
     assert await world.dead() == ["signature"]
+
+
+async def test_the_lag_is_the_age_of_the_oldest_entry_that_is_left(world: RedisWorld) -> None:
+    stream = world.stream()
+    assert await stream.lag_s() == 0.0
+    await world.append({"body": b"1"})
+    await asyncio.sleep(0.3)
+    await world.append({"body": b"2"})
+    first, second = await read_some(stream)
+    assert 0.3 <= await stream.lag_s() < PATIENCE_S
+    await stream.acknowledge([first.entry_id])
+    assert await stream.lag_s() < PATIENCE_S
+    await stream.acknowledge([second.entry_id])
+    assert await stream.lag_s() == 0.0

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 import usher
 from usher.domain.meeting import Platform
 from usher.protocol.bot import BotConfiguration, Patience
+from usher.protocol.last_words import VARIABLE as LAST_WORDS
 
 TOKEN = "ub1.7.test.0"
 EXIT_S = 90.0
@@ -56,10 +57,12 @@ class BotProcess:
     """A running bot.
 
     Attributes:
+        last_words: Where it may leave its last words.
         family: Every process that belonged to it at some time it was looked at.
     """
 
     configuration: BotConfiguration
+    last_words: Path
     process: asyncio.subprocess.Process
     log: list[str] = field(default_factory=list)
     family: set[psutil.Process] = field(default_factory=set)
@@ -88,6 +91,10 @@ class BotProcess:
         """Ask it to end, as launchers do."""
         self.process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End it without a chance to do anything."""
+        self.process.kill()
+
     async def exit_code(self) -> int:
         """Wait until it has ended."""
         async with asyncio.timeout(EXIT_S):
@@ -108,13 +115,14 @@ class BotProcess:
 
 
 @contextlib.asynccontextmanager
-async def running_bot(told: BotConfiguration) -> AsyncIterator[BotProcess]:
+async def running_bot(told: BotConfiguration, last_words: Path) -> AsyncIterator[BotProcess]:
     """Start a bot; it is killed in the end if it still runs."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         # The bot under test is the one of this tree, whatever is installed.
         "PYTHONPATH": str(Path(usher.__file__).parents[1]),
+        LAST_WORDS: str(last_words),
         **told.to_environment(),
     }
     process = await asyncio.create_subprocess_exec(
@@ -126,7 +134,7 @@ async def running_bot(told: BotConfiguration) -> AsyncIterator[BotProcess]:
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 20,
     )
-    bot = BotProcess(told, process)
+    bot = BotProcess(told, last_words, process)
     reading = asyncio.create_task(_read(bot))
     try:
         yield bot

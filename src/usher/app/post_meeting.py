@@ -11,6 +11,7 @@ from usher.ports import ClaimedEffect, Meetings, SegmentStream, Transcripts
 log = structlog.get_logger(__name__)
 
 _DRAIN_TRIES = 8
+_DRAIN_S = 0.5
 
 
 class PostMeetingStore(Meetings, Transcripts, Protocol):
@@ -25,10 +26,14 @@ class PostMeeting:
         self._stream = stream
 
     async def finish(self, effect: ClaimedEffect) -> Result:
-        """Add up the transcript once the stream holds nothing more that could belong to it. Idempotent."""
-        backlog = await self._stream.backlog()
-        if backlog and effect.tries < _DRAIN_TRIES:
-            return Again(f"{backlog} entries of the segment stream are not stored yet")
+        """Add up the transcript once the stream holds nothing more from before the end. Idempotent.
+
+        Each try comes half a second or more after the one before, so `tries` says how long ago the meeting ended at
+        least. After a minute and a half of trying the totals are made from what there is.
+        """
+        lag_s = await self._stream.lag_s()
+        if lag_s > effect.tries * _DRAIN_S and effect.tries < _DRAIN_TRIES:
+            return Again(f"the segment stream is {lag_s:.1f} s behind")
         totals = total(await self._store.segments(effect.meeting_id))
         await self._store.put_data(
             effect.meeting_id,

@@ -122,7 +122,8 @@ class Reconciler:
         FINDINGS.labels(event).inc()
         report = Report(event, Source.RECONCILER, finding.attempt, detail=finding.detail)
         outcome = await self._transitions.apply(finding.meeting_id, report)
-        log.info("finding_reported", meeting_id=finding.meeting_id, trigger=event, applied=outcome.applied)
+        if outcome.applied:
+            log.info("finding_reported", meeting_id=finding.meeting_id, trigger=event, detail=finding.detail)
         return outcome
 
 

@@ -6,6 +6,7 @@ own simulates thousands of bots.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -25,13 +26,28 @@ from usher.protocol.commands import Command, CommandOutcome, Leave, Task
 
 log = structlog.get_logger(__name__)
 
-_FLUSH_S = 10.0
-_CONFIRM_S = 10.0
-_REPORT_S = 30.0
 _STOP_S = 1.0
+_STOP_TRIES = 3
 _STOPPED = Ending(0, Reason.STOPPED)
 
 Reconfigure = Callable[[str | None, Task], Awaitable[CommandOutcome]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the bot tries to deliver what is left when its stay is over, in seconds.
+
+    Attributes:
+        flush_s: Text to Redis.
+        void_flush_s: Text to Redis when the attempt is over for the manager: it may have taken the account away.
+        confirm_s: For the word that the text is safe.
+        report_s: Reports to the manager.
+    """
+
+    flush_s: float = 10.0
+    void_flush_s: float = 2.0
+    confirm_s: float = 10.0
+    report_s: float = 30.0
 
 
 async def _apply(_language: str | None, _task: Task) -> CommandOutcome:
@@ -60,6 +76,7 @@ class Bot:
         ending: Called once, when the end begins: before the meeting is left.
         executed: Told of each command that was carried out.
         transport: Carries HTTP requests in the place of the network. The caller closes it.
+        limits: How long the end may take.
 
     Attributes:
         callbacks: What is said to the manager.
@@ -78,6 +95,7 @@ class Bot:
         ending: Callable[[], None] = _ignore,
         executed: Callable[[Command, CommandOutcome], None] = _ignore,
         transport: httpx.AsyncBaseTransport | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         token = configuration.token.get_secret_value()
         self._line = Line(configuration, transport=transport)
@@ -87,6 +105,7 @@ class Bot:
         self._reconfigure = reconfigure
         self._finish = finish
         self._ending = ending
+        self._limits = limits
         self._executed = executed
         self._heart = Heart(self._line, self.callbacks, self.publisher, configuration.patience)
         self._legacy = Legacy(configuration, self.callbacks, self.publisher, keep)
@@ -140,11 +159,12 @@ class Bot:
 
     async def _hand_in(self) -> None:
         """Deliver what is left. What cannot be delivered stays behind as last words."""
-        await self.publisher.flush(_FLUSH_S)
-        await self._heart.confirm(_CONFIRM_S)
-        if not self.callbacks.over.is_set():
+        limits, over = self._limits, self.callbacks.over
+        await self.publisher.flush(limits.void_flush_s if over.is_set() else limits.flush_s)
+        await self._heart.confirm(limits.confirm_s)
+        if not over.is_set():
             self.callbacks.report_exit()
-            await self.callbacks.all_reported(_REPORT_S)
+            await self.callbacks.all_reported(limits.report_s)
         self._legacy.update()
 
     async def _make_stay(self) -> Ending:
@@ -172,10 +192,12 @@ class Bot:
         return task
 
     async def _stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_STOP_S)
+        pending = set(self._tasks)
+        for _ in range(_STOP_TRIES):
+            for task in pending:
+                task.cancel()
+            # Python 3.11 may lose a cancellation inside the Redis client.
+            pending = (await asyncio.wait(pending, timeout=_STOP_S))[1] if pending else pending
         await self._line.close()
 
 

@@ -101,7 +101,7 @@ class SegmentStream(Protocol):
     """The Redis stream between bots and collector, read by a consumer group."""
 
     async def read(self, *, limit: int, wait_s: float) -> Sequence[StreamEntry]:
-        """Return new entries, and those that another consumer took and did not acknowledge for a minute.
+        """Return new entries, and those that another consumer took and did not acknowledge for some seconds.
 
         Raises:
             Unavailable: Redis does not answer.
@@ -118,4 +118,8 @@ class SegmentStream(Protocol):
 
     async def backlog(self) -> int:
         """Return the number of entries that are not acknowledged."""
+        ...
+
+    async def lag_s(self) -> float:
+        """Return the age of the oldest entry that is not acknowledged, by Redis's clock; 0 if there is none."""
         ...

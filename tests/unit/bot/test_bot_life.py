@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 from tests.support.bot_manager_server import Manager, manager_server
 from tests.support.bot_process import TOKEN, configuration
 from tests.support.eventually import eventually
 
-from usher.bot.bot import Bot
+from usher.bot.bot import Bot, Limits
 from usher.bot.stay import Ending, Progress
 from usher.domain.lifecycle import Reason
 from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, command_channel
@@ -23,6 +22,7 @@ from usher.protocol.segments import BODY, STREAM, SegmentEntry, SpokenSegment
 
 _PATIENCE_S = 30.0
 _START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_SHORT = Limits(flush_s=0.3, confirm_s=0.3, report_s=0.3)
 _EVICTED = Ending(0, Reason.EVICTED, "removed")
 
 Script = Callable[["Scripted", Progress], Awaitable[Ending]]
@@ -36,6 +36,7 @@ class Scripted:
     manager: Manager
     redis: Redis
     redis_url: str
+    limits: Limits = Limits()
     patience: dict[str, float] = field(default_factory=dict)
     executed: list[Command] = field(default_factory=list)
     kept: list[bytes | None] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Scripted:
             keep=self.kept.append,
             executed=self._note,
             finish=self._finish,
+            limits=self.limits,
             ending=lambda: self.endings.append(self.left),
         )
 
@@ -120,9 +122,9 @@ class World:
     redis: Redis
     redis_url: str
 
-    def bot(self, script: Script, **patience: float) -> Scripted:
+    def bot(self, script: Script, limits: Limits = Limits(), **patience: float) -> Scripted:
         """Make a bot."""
-        return Scripted(script, self.manager, self.redis, self.redis_url, patience)
+        return Scripted(script, self.manager, self.redis, self.redis_url, limits, patience)
 
 
 @pytest_asyncio.fixture
@@ -234,6 +236,7 @@ async def test_from_the_beginning_of_the_end_a_kill_loses_nothing(world: World) 
     scripted.say(1, "hello")
     scripted.say(2, "and", completed=False)
     await scripted.bot.publisher.flush(_PATIENCE_S)
+    await scripted.bot.callbacks.all_reported(_PATIENCE_S)
     scripted.bot.leave()
     await asyncio.wait_for(leaving.wait(), _PATIENCE_S)
     running.cancel()
@@ -243,11 +246,9 @@ async def test_from_the_beginning_of_the_end_a_kill_loses_nothing(world: World) 
     assert scripted.texts(words) == ["hello"]
 
 
-async def test_what_the_manager_cannot_be_told_is_left_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for budget in ("_FLUSH_S", "_CONFIRM_S", "_REPORT_S"):
-        monkeypatch.setattr(f"usher.bot.bot.{budget}", 0.3)
+async def test_what_the_manager_cannot_be_told_is_left_behind(world: World) -> None:
     world.manager.failures, world.manager.missed_beats = 1_000_000, 1_000_000
-    scripted = world.bot(_be_removed)
+    scripted = world.bot(_be_removed, _SHORT)
     assert await scripted.run() == 0
     words = scripted.last_words()
     assert [report.kind for report in words.reports] == ["status", "status", "started", "exited"]
@@ -257,10 +258,8 @@ async def test_what_the_manager_cannot_be_told_is_left_behind(world: World, monk
     assert scripted.texts(words) == ["hello", "the last words"]
 
 
-async def test_text_that_redis_does_not_take_is_left_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for budget in ("_FLUSH_S", "_CONFIRM_S"):
-        monkeypatch.setattr(f"usher.bot.bot.{budget}", 0.3)
-    scripted = world.bot(_be_removed)
+async def test_text_that_redis_does_not_take_is_left_behind(world: World) -> None:
+    scripted = world.bot(_be_removed, _SHORT)
     await world.redis.set("occupied", "x" * 100)
     await world.redis.config_set("maxmemory", "1")
     try:
@@ -273,12 +272,10 @@ async def test_text_that_redis_does_not_take_is_left_behind(world: World, monkey
     assert scripted.texts(words) == ["hello", "the last words"]
 
 
-async def test_a_manager_that_is_away_for_too_long_ends_the_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for budget in ("_CONFIRM_S", "_REPORT_S"):
-        monkeypatch.setattr(f"usher.bot.bot.{budget}", 0.3)
+async def test_a_manager_that_is_away_for_too_long_ends_the_stay(world: World) -> None:
     async with manager_server() as gone:
         world.manager = gone
-    scripted = world.bot(_stay_for_ever, manager_away_s=0.3)
+    scripted = world.bot(_stay_for_ever, _SHORT, manager_away_s=0.3)
     assert await scripted.run() == 1
     assert scripted.left
     assert isinstance(last := scripted.last_words().reports[-1], Exited)

@@ -112,6 +112,7 @@ class MemoryFeed:
 @dataclass(slots=True)
 class _Held:
     entry: StreamEntry
+    added: float
     since: float | None = None
 
 
@@ -131,7 +132,7 @@ class SegmentLog:
     def append(self, fields: Mapping[str, bytes]) -> str:
         """Be the bot: add an entry and return its id."""
         entry = StreamEntry(f"{next(self._numbers)}-0", dict(fields))
-        self.held[entry.entry_id] = _Held(entry)
+        self.held[entry.entry_id] = _Held(entry, asyncio.get_running_loop().time())
         self.news.set()
         return entry.entry_id
 
@@ -139,7 +140,7 @@ class SegmentLog:
 class MemorySegmentStream:
     """One consumer of a segment log. Time is the loop's own."""
 
-    def __init__(self, segments: SegmentLog | None = None, *, claim_idle_s: float = 60.0) -> None:
+    def __init__(self, segments: SegmentLog | None = None, *, claim_idle_s: float = 5.0) -> None:
         self.log = segments or SegmentLog()
         self._claim_idle_s = claim_idle_s
 
@@ -171,6 +172,11 @@ class MemorySegmentStream:
     async def backlog(self) -> int:
         """Return the number of entries that are not acknowledged."""
         return len(self.log.held)
+
+    async def lag_s(self) -> float:
+        """Return the age of the oldest entry that is not acknowledged."""
+        oldest = next(iter(self.log.held.values()), None)
+        return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest.added
 
     def _take(self, limit: int, now: float) -> list[StreamEntry]:
         free = (one for one in self.log.held.values() if one.since is None or now - one.since >= self._claim_idle_s)

@@ -54,8 +54,8 @@ class RedisSegmentStream:
         client: Redis,
         *,
         consumer: str | None = None,
-        claim_idle_s: float = 60.0,
-        claim_every_s: float = 15.0,
+        claim_idle_s: float = 5.0,
+        claim_every_s: float = 2.0,
         forget_idle_s: float = 3600.0,
         dead_limit: int = 10_000,
     ) -> None:
@@ -121,6 +121,22 @@ class RedisSegmentStream:
         """
         with answering():
             return int(await self._client.xlen(STREAM))
+
+    async def lag_s(self) -> float:
+        """Return the age of the oldest entry that is not acknowledged.
+
+        Source: Redis documentation, "Entry IDs": the first part of an id is the time of the server in milliseconds.
+
+        Raises:
+            Unavailable: Redis does not answer.
+        """
+        with answering():
+            oldest: Any = await self._client.xrange(STREAM, count=1)
+            if not oldest:
+                return 0.0
+            seconds, microseconds = await self._client.time()
+        added_ms = int(oldest[0][0].split(b"-")[0])
+        return max(0.0, int(seconds) + int(microseconds) / 1e6 - added_ms / 1e3)
 
     async def _in_group(self, call: Callable[[], Awaitable[list[StreamEntry]]]) -> list[StreamEntry]:
         """Call, and once more after making the group if it is missing: Redis was new, emptied or restarted."""
