@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
+_T = TypeVar("_T")
 _MODULE = re.compile(r"b(\d+)_\w+")
 
 
@@ -29,6 +31,10 @@ class Effort:
     def sized(self, operations: int) -> int:
         """Return how many operations a block has."""
         return max(16, round(operations * self.size))
+
+    def pick(self, full: _T, quick: _T) -> _T:
+        """Return what is for a full measurement, or for a smoke test."""
+        return full if self.size >= 1.0 else quick
 
 
 FULL = Effort(rounds=30, warmup=3, size=1.0)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -30,6 +31,20 @@ class Worker:
         """CPU seconds that the process has used so far, in user and kernel mode."""
         times = psutil.Process(self._process.pid).cpu_times()
         return times.user + times.system
+
+    @property
+    def rss_bytes(self) -> int:
+        """Memory of the process that is resident."""
+        return int(psutil.Process(self._process.pid).memory_info().rss)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    async def ask(self, message: Mapping[str, object], timeout_s: float) -> Any:  # noqa: ANN401 - the same
+        """Send it a line and wait for one from it; raises as `hear` does."""
+        await self.say(message)
+        return await self.hear(timeout_s)
 
     async def say(self, message: Mapping[str, object]) -> None:
         """Send it a line."""
@@ -113,13 +128,30 @@ class Server:
         """CPU seconds that the server's process has used so far."""
         return self._process.cpu_s
 
+    @property
+    def rss_bytes(self) -> int:
+        """Memory of the server's process that is resident."""
+        return self._process.rss_bytes
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send its process a signal."""
+        self._process.signal(number)
+
 
 @asynccontextmanager
 async def server(
-    name: str, *, environment: Mapping[str, str], log: Path, profile: Path | None
+    name: str, *options: str, environment: Mapping[str, str], log: Path, profile: Path | None = None
 ) -> AsyncIterator[Server]:
-    """Run one of the servers of `bench.serve` until left."""
-    arguments: Sequence[str] = (name,) if profile is None else (name, "--profile", str(profile))
+    """Run one of the servers of `bench.serve` until left.
+
+    Args:
+        name: Which.
+        options: Of its command line.
+        environment: The whole environment of its process.
+        log: Where its standard error goes.
+        profile: Run it under cProfile, and leave what that found here.
+    """
+    arguments: Sequence[str] = (name, *options, *(() if profile is None else ("--profile", str(profile))))
     async with worker("bench.serve", *arguments, environment=environment, log=log) as process:
         ready = await process.hear(_START_S)
         yield Server(process, int(ready["port"]))

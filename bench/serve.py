@@ -1,4 +1,4 @@
-"""A server of a benchmark, in a process of its own: `python -m bench.serve NAME [--profile FILE]`.
+"""A server of a benchmark, in a process of its own: `python -m bench.serve NAME [--port PORT] [--fleet SOCKET]`.
 
 Usher and the floors run alike: the product's own HTTP server (uvicorn with httptools, one worker) on uvloop. The port
 is told on standard output as a line of JSON; the end of standard input is the signal to end.
@@ -9,49 +9,70 @@ import asyncio
 import cProfile
 import json
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
+from socket import socket
 
 import uvloop
 from fastapi import FastAPI
 
+from bench.fleet.launcher import FleetLauncher
 from bench.floors import callback, create
+from usher.bootstrap import system
 from usher.bootstrap.addresses import required
 from usher.bootstrap.http import listen, serve_http
-from usher.bootstrap.system import open_system
 from usher.settings import Settings
 from usher.telemetry import configure_logging
 
-Opened = AbstractAsyncContextManager[FastAPI]
+Serve = Callable[[socket], Coroutine[object, object, None]]
+Opened = AbstractAsyncContextManager[Serve]
 
 
 @asynccontextmanager
-async def _open_usher(settings: Settings) -> AsyncIterator[FastAPI]:
+async def _open_api(settings: Settings, _fleet: Path | None) -> AsyncIterator[Serve]:
     """The manager as `usher serve --role api` has it, with its log, and without the other roles."""
     configure_logging(settings.log.level, settings.log.format)
-    async with open_system(settings) as system:
-        yield system.app
+    async with system.open_system(settings) as parts:
+        yield partial(serve_http, parts.app)
 
 
-def _floor(open_floor: Callable[[str, int], Opened]) -> Callable[[Settings], Opened]:
-    def opened(settings: Settings) -> Opened:
-        return open_floor(required(settings.database.dsn, "USHER_DATABASE__DSN"), settings.database.pool_size)
+@asynccontextmanager
+async def _open_manager(settings: Settings, fleet: Path | None) -> AsyncIterator[Serve]:
+    """The manager as `usher serve` has it: all roles; with a fleet, its bots are simulated."""
+    configure_logging(settings.log.level, settings.log.format)
+    if fleet is not None:
+        # Everything but what runs the bots is put together by the product's own code.
+        system.ProcessLauncher = lambda *_: FleetLauncher(fleet)  # type: ignore[assignment,misc]
+    async with system.open_system(settings) as parts:
+        yield parts.run
+
+
+def _floor(
+    open_floor: Callable[[str, int], AbstractAsyncContextManager[FastAPI]],
+) -> Callable[[Settings, Path | None], Opened]:
+    @asynccontextmanager
+    async def opened(settings: Settings, _fleet: Path | None) -> AsyncIterator[Serve]:
+        dsn = required(settings.database.dsn, "USHER_DATABASE__DSN")
+        async with open_floor(dsn, settings.database.pool_size) as app:
+            yield partial(serve_http, app)
 
     return opened
 
 
-_SERVERS: dict[str, Callable[[Settings], Opened]] = {
-    "usher": _open_usher,
+_SERVERS: dict[str, Callable[[Settings, Path | None], Opened]] = {
+    "usher": _open_api,
+    "manager": _open_manager,
     "floor-create": _floor(create.open_floor),
     "floor-callback": _floor(callback.open_floor),
 }
 
 
-async def _serve(name: str) -> None:
-    with listen("127.0.0.1", 0) as listener:
-        async with _SERVERS[name](Settings()) as app:
-            serving = asyncio.create_task(serve_http(app, listener))
+async def _serve(name: str, port: int, fleet: Path | None) -> None:
+    with listen("127.0.0.1", port) as listener:
+        async with _SERVERS[name](Settings(), fleet) as serve:
+            serving = asyncio.create_task(serve(listener))
             print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
             await asyncio.wait({serving, asyncio.create_task(end_of_input())}, return_when=asyncio.FIRST_COMPLETED)
             serving.cancel()
@@ -74,13 +95,16 @@ def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m bench.serve")
     parser.add_argument("name", choices=sorted(_SERVERS))
+    parser.add_argument("--port", type=int, default=0, help="0 for any free one")
+    parser.add_argument("--fleet", type=Path, help="socket of the fleet whose bots a manager manages")
     parser.add_argument("--profile", type=Path)
     arguments = parser.parse_args()
+    serving = _serve(arguments.name, arguments.port, arguments.fleet)
     if arguments.profile is None:
-        uvloop.run(_serve(arguments.name))
+        uvloop.run(serving)
         return
     profiler = cProfile.Profile()
-    profiler.runcall(uvloop.run, _serve(arguments.name))
+    profiler.runcall(uvloop.run, serving)
     profiler.dump_stats(arguments.profile)
 
 

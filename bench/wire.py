@@ -25,8 +25,8 @@ def request(method: str, path: str, headers: Mapping[str, str], body: Mapping[st
     return "\r\n".join((*lines, "", content))
 
 
-def take_answer(buffer: bytearray) -> int | None:
-    """Take one whole answer off the front of the buffer and return its status; None if it is not whole yet.
+def take_answer(buffer: bytearray) -> tuple[int, bytes] | None:
+    """Take one whole answer off the front of the buffer: its status and its body; None if it is not whole yet.
 
     Answers are expected with a Content-Length, or without a body.
     """
@@ -34,12 +34,13 @@ def take_answer(buffer: bytearray) -> int | None:
     if head_end < 0:
         return None
     length = _LENGTH.search(buffer, 0, head_end)
-    end = head_end + len(_HEAD_END) + (int(length[1]) if length else 0)
+    begin = head_end + len(_HEAD_END)
+    end = begin + (int(length[1]) if length else 0)
     if len(buffer) < end:
         return None
-    status = int(buffer[9:12])
+    status, body = int(buffer[9:12]), bytes(buffer[begin:end])
     del buffer[:end]
-    return status
+    return status, body
 
 
 @dataclass
@@ -89,10 +90,10 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Note the answer and go on."""
         self._buffer += data
-        status = take_answer(self._buffer)
-        if status is not None:
+        answer = take_answer(self._buffer)
+        if answer is not None:
             self._run.latencies_s.append(time.perf_counter() - self._sent_at)
-            self._run.statuses[status] += 1
+            self._run.statuses[answer[0]] += 1
             self.send_next()
 
     def connection_lost(self, exc: Exception | None) -> None:

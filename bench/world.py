@@ -50,12 +50,14 @@ class World:
 
     async def serve(self, name: str) -> Server:
         """Start one of the servers of `bench.serve`; it runs as long as the world."""
-        profile_dir = self.effort.profile_dir
-        profile = None if profile_dir is None else profile_dir / f"{name}.prof"
         log = self.directory / f"{name}.log"
         return await self._stack.enter_async_context(
-            server(name, environment=self.environment, log=log, profile=profile)
+            server(name, environment=self.environment, log=log, profile=self.profile_of(name))
         )
+
+    def profile_of(self, name: str) -> Path | None:
+        """Return where the profile of a server goes; None if none is made."""
+        return None if self.effort.profile_dir is None else self.effort.profile_dir / f"{name}.prof"
 
     async def customers(self, group: str, count: int, *, limit: int = 100_000) -> list[Customer]:
         """Create users with a key each.

@@ -79,25 +79,25 @@ async def test_accounts_are_told_by_their_connections(world: RedisWorld) -> None
 async def test_frames_arrive_in_order_at_every_viewer_of_the_meeting(world: RedisWorld) -> None:
     async with world.feed.subscribe(1) as first, world.feed.subscribe(1) as second, world.feed.subscribe(2) as other:
         for n in range(3):
-            await world.feed.publish(1, {"n": n})
-        await world.feed.publish(2, {"n": "other"})
+            world.feed.publish(1, {"n": n})
+        world.feed.publish(2, {"n": "other"})
         assert await take(first, 3) == await take(second, 3) == [{"n": 0}, {"n": 1}, {"n": 2}]
         assert await take(other, 1) == [{"n": "other"}]
         assert first.lost == 0
 
 
 async def test_frames_to_nobody_are_no_error(world: RedisWorld) -> None:
-    await world.feed.publish(2, {"n": 0})
+    world.feed.publish(2, {"n": 0})
     async with world.feed.subscribe(1) as viewer:
-        await world.feed.publish(1, {"n": 1})
+        world.feed.publish(1, {"n": 1})
         assert await take(viewer, 1) == [{"n": 1}]
 
 
 async def test_a_slow_viewer_loses_the_oldest_and_is_told_how_many(world: RedisWorld) -> None:
     async with world.feed.subscribe(1) as slow, world.feed.subscribe(2) as quick:
         for n in range(QUEUE_SIZE + 3):
-            await world.feed.publish(1, {"n": n})
-        await world.feed.publish(2, {})
+            world.feed.publish(1, {"n": n})
+        world.feed.publish(2, {})
         await take(quick, 1)
         assert slow.lost == 3
         assert [frame["n"] for frame in await take(slow, QUEUE_SIZE)] == [3, 4, 5, 6]
@@ -109,14 +109,14 @@ async def test_whoever_leaves_hears_no_more_and_the_others_still_do(world: Redis
             waiting = asyncio.create_task(take(leaves, 1))
             await asyncio.sleep(0)
         assert await asyncio.wait_for(waiting, PATIENCE_S) == []
-        await world.feed.publish(1, {"n": 1})
+        world.feed.publish(1, {"n": 1})
         assert await take(stays, 1) == [{"n": 1}]
 
 
 async def test_a_meeting_can_be_left_and_joined_again(world: RedisWorld) -> None:
     for n in range(20):
         async with world.feed.subscribe(1) as viewer:
-            await world.feed.publish(1, {"n": n})
+            world.feed.publish(1, {"n": n})
             assert await take(viewer, 1) == [{"n": n}]
 
 

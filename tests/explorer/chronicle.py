@@ -43,7 +43,7 @@ class Chronicle:
         self._trace = zlib.crc32(f"{actor} {name} {verdict}".encode(), self._trace)
 
     def reported(self, what: str) -> None:
-        """Note that a bot's word arrived at a manager, or a change was written: the order of these is the interleaving."""
+        """Note that a bot's word arrived, or that a change was written: the order of these is the interleaving."""
         self._reports = zlib.crc32(what.encode(), self._reports)
 
     def note(self, at_s: float, actor: str, what: str, meeting_id: int | None = None) -> None:

@@ -1,18 +1,22 @@
 """Simulated processes: which task belongs to whom, and what it is for one to be paused or killed."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextvars import ContextVar, copy_context
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
 
 class Process:
-    """An owner of tasks that can be stopped like an operating system stops a process: between any two steps.
+    """An owner of tasks that can be stopped as an operating system stops a process: between any two steps.
 
     A killed process runs the `finally` clauses of its tasks, which a real one does not; but it never crosses a boundary
     again, so nobody outside sees a difference. A paused one is stopped at its next crossing.
+
+    Args:
+        name: For the story.
+        on_crash: Called when an accident ends it.
 
     Attributes:
         name: For the story.
@@ -20,9 +24,10 @@ class Process:
         since_s: When it began, in seconds of the loop.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_crash: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self.alive = True
+        self._on_crash = on_crash
         self.since_s = asyncio.get_running_loop().time()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._goes_on = asyncio.Event()
@@ -32,17 +37,17 @@ class Process:
         """Run something as a part of this process."""
         context = copy_context()
         context.run(_CURRENT.set, self)
-        return self.own(asyncio.get_running_loop().create_task(work, context=context))
+        return asyncio.get_running_loop().create_task(work, context=context)
 
-    def own(self, task: "asyncio.Task[_T]") -> "asyncio.Task[_T]":
+    def own(self, task: "asyncio.Task[Any]") -> None:
         """Count a task as one of this process."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
-    def disown(self, task: "asyncio.Task[Any]") -> None:
+    def disown(self, task: "asyncio.Task[Any] | None") -> None:
         """Count a task no more: it outlives the process."""
-        self._tasks.discard(task)
+        if task is not None:
+            self._tasks.discard(task)
 
     @property
     def paused(self) -> bool:
@@ -62,6 +67,11 @@ class Process:
         self.alive = False
         for task in sorted(self._tasks, key=hash):
             task.cancel()
+
+    def crash(self) -> None:
+        """Let it be over, now, by an accident that whoever runs it gets to know of."""
+        self.kill()
+        self._on_crash()
 
     async def gate(self) -> None:
         """Pass if the process runs; wait while it is paused, and for ever when it is dead."""
@@ -91,12 +101,8 @@ def become(process: Process) -> None:
     _CURRENT.set(process)
 
 
-class OwnedTasks:
-    """Task factory's share: every task that a process begins is its own."""
-
-    @staticmethod
-    def claim(task: "asyncio.Task[Any]", context: Any) -> None:
-        """Give a new task to the process in whose context it was made."""
-        process = context.get(_CURRENT) if context is not None else _CURRENT.get()
-        if process is not None:
-            process.own(task)
+def claim(task: "asyncio.Task[Any]", context: Context | None) -> None:
+    """Give a new task to the process in whose context it was made."""
+    process = _CURRENT.get() if context is None else context.get(_CURRENT)
+    if process is not None:
+        process.own(task)

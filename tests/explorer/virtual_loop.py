@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
+from tests.explorer.processes import claim
+
 _MOST_ROUNDS_AT_ONE_TIME = 200_000
 _LAST_WORDS_S = 600.0
 
@@ -64,7 +66,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _make_task(
         self, loop: asyncio.AbstractEventLoop, coro: Any, *, context: Context | None = None
     ) -> "asyncio.Future[Any]":
-        return Step(next(self._numbers), coro, loop=loop, context=context)
+        task = Step(next(self._numbers), coro, loop=loop, context=context)
+        claim(task, context)
+        return task
 
 
 def run(main: Coroutine[Any, Any, _Result]) -> _Result:

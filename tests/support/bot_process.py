@@ -57,12 +57,10 @@ class BotProcess:
     """A running bot.
 
     Attributes:
-        last_words: Where it may leave its last words.
         family: Every process that belonged to it at some time it was looked at.
     """
 
     configuration: BotConfiguration
-    last_words: Path
     process: asyncio.subprocess.Process
     log: list[str] = field(default_factory=list)
     family: set[psutil.Process] = field(default_factory=set)
@@ -115,14 +113,14 @@ class BotProcess:
 
 
 @contextlib.asynccontextmanager
-async def running_bot(told: BotConfiguration, last_words: Path) -> AsyncIterator[BotProcess]:
-    """Start a bot; it is killed in the end if it still runs."""
+async def running_bot(told: BotConfiguration, last_words: Path | None = None) -> AsyncIterator[BotProcess]:
+    """Start a bot, which may leave its last words in a file; it is killed in the end if it still runs."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         # The bot under test is the one of this tree, whatever is installed.
         "PYTHONPATH": str(Path(usher.__file__).parents[1]),
-        LAST_WORDS: str(last_words),
+        **({} if last_words is None else {LAST_WORDS: str(last_words)}),
         **told.to_environment(),
     }
     process = await asyncio.create_subprocess_exec(
@@ -134,7 +132,7 @@ async def running_bot(told: BotConfiguration, last_words: Path) -> AsyncIterator
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 20,
     )
-    bot = BotProcess(told, last_words, process)
+    bot = BotProcess(told, process)
     reading = asyncio.create_task(_read(bot))
     try:
         yield bot

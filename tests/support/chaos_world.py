@@ -1,6 +1,7 @@
 """A small installation of its own for one story: managers, bots, Redis, a database, a user."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -8,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -42,6 +42,17 @@ PACE = LifecycleSettings(
 
 _GIVE_UP_S = 90.0
 _LOOK_S = 0.15
+_ASK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The proxies on the ways between the parts."""
+
+    front: TcpProxy
+    postgres: TcpProxy
+    redis: TcpProxy
+    bots_redis: TcpProxy
 
 
 @dataclass
@@ -50,61 +61,56 @@ class World:
 
     Attributes:
         directory: Of everything in it.
+        nursery: Address of the nursery of managers.
         store: For looking at the database, past all proxies.
-        dsn: Of the database, past all proxies.
-        redis: Its Redis.
-        front: What the user and the bots speak to; hands on to whichever manager answers.
+        links: What can be disturbed. The user and the bots speak to whichever manager `front` finds.
         environment: Of managers.
         managers: All that were started, in order.
         outages: Spans in which nobody could act, in seconds since the epoch by the database's clock.
     """
 
-    name: str
     directory: Path
     nursery: Path
+    pool: "asyncpg.Pool[asyncpg.Record]"
     store: PostgresStore
-    dsn: str
     redis: EmbeddedRedis
-    front: TcpProxy
+    links: Links
     environment: Mapping[str, str]
     caller: Caller
-    lives: Lives
     user_id: int
     pace: LifecycleSettings
-    stack: AsyncExitStack
+    lives: Lives
     managers: list[Manager] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
-
-    @property
-    def workloads(self) -> Path:
-        """Directory of the launcher."""
-        return self.directory / "usher" / "bots"
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def diaries(self) -> Path:
         """Directory of what bots note."""
         return self.directory / "diaries"
 
+    @property
     def launcher(self) -> ProcessLauncher:
-        """Return a launcher that sees what the managers' launchers see."""
-        return ProcessLauncher(self.workloads, ("true",))
+        """A launcher that sees what the managers' launchers see."""
+        return ProcessLauncher(self.directory / "usher" / "bots", ("true",))
 
-    async def manager(self, *arguments: str, afresh: bool = False, **variables: str) -> Manager:
+    async def manager(self, *arguments: str, afresh: bool = False, serves: bool = True, **variables: str) -> Manager:
         """Start a manager and wait until it serves.
 
         Args:
             arguments: Of `chaos_manager`.
             afresh: In a Python of its own.
+            serves: Whether it has the API.
             variables: Settings that differ from the other managers'.
         """
-        port = free_port()
-        name = f"manager-{len(self.managers) + 1}"
+        port, name = free_port(), f"manager-{len(self.managers) + 1}"
         environment = {**self.environment, "USHER_API__PORT": str(port), **variables}
         birth = Birth(arguments, environment, str(self.directory / f"{name}.log"), afresh=afresh)
         manager = await self.stack.enter_async_context(born(self.nursery, name, birth, port))
         self.managers.append(manager)
-        self.front.upstreams.append(port)
-        await manager.is_up()
+        if serves:
+            self.links.front.upstreams.append(port)
+            await manager.is_up()
         return manager
 
     async def rows(self, sql: str, *arguments: object) -> Sequence[asyncpg.Record]:
@@ -112,53 +118,124 @@ class World:
         async with asyncio.timeout(_GIVE_UP_S):
             while True:
                 with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                    connection = await asyncpg.connect(self.dsn, timeout=5.0, command_timeout=10.0)
-                    try:
-                        return await connection.fetch(sql, *arguments)
-                    finally:
-                        await connection.close(timeout=5.0)
+                    return await self.pool.fetch(sql, *arguments)
                 await asyncio.sleep(_LOOK_S)
 
     async def now_s(self) -> float:
         """Return the time by the database's clock, in seconds since the epoch."""
-        ((now_s,),) = await self.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
-        return float(now_s)
+        return float((await self.rows("SELECT extract(epoch FROM clock_timestamp())::float8"))[0][0])
+
+    async def status(self, meeting_id: int) -> str:
+        """Return the state of a meeting."""
+        return str((await self.rows("SELECT status FROM meetings WHERE id = $1", meeting_id))[0][0])
 
     async def until(self, meeting_id: int, *states: str, timeout_s: float = _GIVE_UP_S) -> str:
         """Wait until a meeting is in one of the states, and return which."""
-        last = ""
         async with asyncio.timeout(timeout_s):
             while True:
-                ((last,),) = await self.rows("SELECT status FROM meetings WHERE id = $1", meeting_id)
-                if last in states:
-                    return last
+                status = await self.status(meeting_id)
+                if status in states:
+                    return status
                 await asyncio.sleep(_LOOK_S)
 
     async def wait(self, condition: Callable[[], bool], *, timeout_s: float = _GIVE_UP_S) -> None:
-        """Wait for something that needs no question to the database."""
+        """Wait for what can be told without asking the database."""
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while True:
+                if condition():
+                    return
                 await asyncio.sleep(_LOOK_S)
 
-    def bot_pid(self, meeting_id: int, attempt: int = 1) -> int | None:
-        """Return the process of a bot; None if it does not run (yet)."""
-        shim_and_bot = self.lives.pids(f"usher-{meeting_id}-{attempt}")
-        return shim_and_bot[-1] if len(shim_and_bot) > 1 else None
+    async def bot_pid(self, meeting_id: int, attempt: int = 1) -> int:
+        """Wait until a bot runs and return its process id."""
+        name = f"usher-{meeting_id}-{attempt}"
+        await self.wait(lambda: len(self.lives.pids(name)) > 1)
+        return self.lives.pids(name)[-1]
+
+    @asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Note that nobody can act until this is left."""
+        begin_s = await self.now_s()
+        yield
+        self.outages.append((begin_s, await self.now_s()))
+
+    def end_bots(self) -> None:
+        """Kill every process of every workload."""
+        for name in self.lives.look():
+            for pid in self.lives.pids(name):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
-def _environment(directory: Path, dsn: str, redis_url: str, bots_redis_url: str, front_port: int) -> dict[str, str]:
-    command = [sys.executable, "-m", "tests.support.chaos_bot", str(directory / "diaries")]
-    pace = {f"USHER_LIFECYCLE__{key.upper()}": str(value) for key, value in PACE.model_dump().items()}
-    quoted = ", ".join(f'"{part}"' for part in command)
-    return bare_environment() | pace | {
-        "USHER_DATABASE__DSN": dsn,
+@asynccontextmanager
+async def open_world(
+    directory: Path, nursery: Path, dsn: str, *, pace: LifecycleSettings = PACE, proxied: bool = False
+) -> AsyncIterator[World]:
+    """Open an installation without a manager, and leave nothing of it behind.
+
+    Args:
+        directory: For everything in it.
+        nursery: Address of the nursery of managers.
+        dsn: A migrated database.
+        pace: Limits of meetings' lives.
+        proxied: Managers and bots reach their servers through proxies.
+    """
+    (directory / "diaries").mkdir(parents=True)
+    async with AsyncExitStack() as stack:
+        redis = EmbeddedRedis(directory / "redis", port=free_port(), durable=False)
+        await redis.start()
+        stack.push_async_callback(redis.stop)
+        links = Links(*[await stack.enter_async_context(TcpProxy()) for _ in range(4)])
+        links.postgres.upstreams = [_port(dsn)]
+        links.redis.upstreams = links.bots_redis.upstreams = [_port(redis.url)]
+        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=2, timeout=_ASK_S, command_timeout=_ASK_S)
+        stack.callback(pool.terminate)
+        store = await PostgresStore.connect(dsn, pool_size=2)
+        stack.push_async_callback(store.close)
+        user = await store.create_user("caller@example.com", name=None, max_concurrent_bots=LIMIT)
+        key = new_key()
+        await store.add_token(user.user_id, digest(key))
+        caller = Caller(f"http://{LOOPBACK}:{links.front.port}", key, user.user_id)
+        stack.push_async_callback(caller.close)
+        environment = _environment(directory, dsn, redis.url, links, pace, proxied=proxied)
+        lives = Lives(directory / "usher" / "bots")
+        watching = asyncio.create_task(lives.run())
+        stack.callback(watching.cancel)
+        world = World(
+            directory, nursery, pool, store, redis, links, environment, caller, user.user_id, pace, lives, stack=stack
+        )
+        stack.callback(world.end_bots)
+        yield world
+
+
+def _environment(
+    directory: Path, dsn: str, redis_url: str, links: Links, pace: LifecycleSettings, *, proxied: bool
+) -> dict[str, str]:
+    limits = {f"USHER_LIFECYCLE__{name.upper()}": str(value) for name, value in pace.model_dump().items()}
+    command = (sys.executable, "-m", "tests.support.chaos_bot", str(directory / "diaries"))
+    front = f"http://{LOOPBACK}:{links.front.port}"
+    return {
+        **bare_environment(),
+        **limits,
+        "USHER_DATABASE__DSN": _by_way_of(dsn, links.postgres) if proxied else dsn,
         "USHER_DATABASE__POOL_SIZE": "6",
         "USHER_DATABASE__TIMEOUT_S": "5",
-        "USHER_REDIS__URL": redis_url,
-        "USHER_REDIS__BOT_URL": bots_redis_url,
+        "USHER_REDIS__URL": _by_way_of(redis_url, links.redis) if proxied else redis_url,
+        "USHER_REDIS__BOT_URL": _by_way_of(redis_url, links.bots_redis) if proxied else redis_url,
         "USHER_SECRET": SECRET,
         "USHER_DATA_DIR": str(directory / "usher"),
-        "USHER_BOTS__MANAGER_URL": f"http://{LOOPBACK}:{front_port}",
-        "USHER_LAUNCHER__COMMAND": f"[{quoted}]",
-        "PYTHONUNBUFFERED": "1",
-    }  # fmt: skip
+        "USHER_API__PUBLIC_URL": front,
+        "USHER_BOTS__MANAGER_URL": front,
+        "USHER_LAUNCHER__COMMAND": json.dumps(command),
+    }
+
+
+def _port(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
+
+
+def _by_way_of(url: str, proxy: TcpProxy) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}")).geturl()

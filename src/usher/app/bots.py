@@ -71,7 +71,7 @@ class Bots:
             )
         )
         if not created.replayed:
-            await self._transitions.announce_created(created.meeting, row)
+            self._transitions.announce_created(created.meeting, row)
         return created
 
     async def stop(self, user_id: int, platform: Platform, native_id: str) -> Meeting:

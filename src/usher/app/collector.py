@@ -69,7 +69,7 @@ class Collector:
                 good.append(read)
         stored = await self._store(good)
         if entries:
-            await self._announce(stored)
+            self._announce(stored)
             await self._stream.acknowledge([entry.entry_id for entry in entries])
             SEGMENT_ENTRIES.labels("stored").inc(len(stored))
         return len(entries)
@@ -84,7 +84,7 @@ class Collector:
         reads = [_read(nowhere, entry) for entry in entries if entry.session_start.tzinfo is not None]
         if reads:
             await self._transcripts.save([read.session for read in reads], _heard(reads))
-            await self._announce(reads)
+            self._announce(reads)
 
     async def _store(self, reads: Sequence[_Read]) -> Sequence[_Read]:
         """Store a batch with one statement; if something in it cannot be stored, one by one without that."""
@@ -118,13 +118,13 @@ class Collector:
             return "session_start has no time zone"
         return _read(entry, said)
 
-    async def _announce(self, reads: Sequence[_Read]) -> None:
+    def _announce(self, reads: Sequence[_Read]) -> None:
         by_meeting: dict[int, list[Segment]] = defaultdict(list)
         for read in reads:
             by_meeting[read.session.meeting_id].extend(read.segments)
         for meeting_id, segments in by_meeting.items():
             if segments:
-                await self._feed.publish(meeting_id, dump(transcript_frame(meeting_id, segments)))
+                self._feed.publish(meeting_id, dump(transcript_frame(meeting_id, segments)))
 
 
 def _read(entry: StreamEntry, said: SegmentEntry) -> _Read:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -114,16 +115,18 @@ class Reconciler:
         meeting = await self._meetings.find(finding.meeting_id)
         if meeting is not None and finding.event in _ENDS_WORKLOAD and meeting.attempt == finding.attempt:
             await self._legacy.take_up(meeting)
-        outcome = await self._apply(finding, finding.event)
+        outcome = await self._apply(finding)
         while outcome.applied and _is_overdue(outcome.meeting):
-            outcome = await self._apply(finding, Event.DEADLINE_PASSED)
+            again = replace(finding, event=Event.DEADLINE_PASSED, version=outcome.meeting.version)
+            outcome = await self._apply(again)
 
-    async def _apply(self, finding: Finding, event: Event) -> Outcome:
+    async def _apply(self, finding: Finding) -> Outcome:
+        event, detail = finding.event, finding.detail
         FINDINGS.labels(event).inc()
-        report = Report(event, Source.RECONCILER, finding.attempt, detail=finding.detail)
+        report = Report(event, Source.RECONCILER, finding.attempt, detail=detail, version=finding.version)
         outcome = await self._transitions.apply(finding.meeting_id, report)
         if outcome.applied:
-            log.info("finding_reported", meeting_id=finding.meeting_id, trigger=event, detail=finding.detail)
+            log.info("finding_reported", meeting_id=finding.meeting_id, trigger=event, detail=detail)
         return outcome
 
 

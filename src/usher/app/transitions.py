@@ -1,5 +1,6 @@
 """The one door: every change of a meeting's state goes through `Transitions.apply`."""
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class Report:
         detail: Evidence for people.
         configuration: What is asked for, with `configuration_requested`.
         claim: The claimed effect that this report is the outcome of: it is completed with the change.
+        version: What the report judges: if the meeting has had another event since, the report is old news.
 
     The attempt is told by its number, or by the connection that belongs to it.
     """
@@ -75,6 +77,7 @@ class Report:
     detail: str = ""
     configuration: Configuration | None = None
     claim: Claim | None = None
+    version: int | None = None
 
 
 class Transitions:
@@ -107,12 +110,12 @@ class Transitions:
             if meeting is None:
                 raise NotFound("unknown_meeting", f"There is no meeting {meeting_id}.")
             event = report.event if isinstance(report.event, Event) else report.event(meeting)
-            decision = decide(meeting.snapshot, event, report.by, _attempt(meeting, report))
+            decision = _decide(meeting, event, report)
             if not isinstance(decision, Applied):
                 return self._not_applied(decision, meeting, event, report.by)
             changed = await self._meetings.change(self._change(meeting, decision.transition, report))
             if isinstance(changed, Meeting):
-                await self._announce(changed, decision.transition, report.by)
+                self._announce_soon(changed, decision.transition, report.by)
                 return Outcome(decision, changed)
             if changed is not Void.STALE:
                 return self._not_applied(Refused(_WHY[changed]), meeting, event, report.by)
@@ -124,11 +127,15 @@ class Transitions:
         NOT_APPLIED.labels(event, meeting.status, verdict).inc()
         return Outcome(decision, meeting)
 
-    async def announce_created(self, meeting: Meeting, transition: Transition) -> None:
+    def announce_created(self, meeting: Meeting, transition: Transition) -> None:
         """Tell viewers and the dispatcher of a meeting that was just created."""
-        await self._announce(meeting, transition, Source.USER)
+        self._announce_soon(meeting, transition, Source.USER)
 
-    async def _announce(self, meeting: Meeting, transition: Transition, by: Source) -> None:
+    def _announce_soon(self, meeting: Meeting, transition: Transition, by: Source) -> None:
+        """Announce in the loop's next turn: whoever waits for the outcome does not wait for this as well."""
+        asyncio.get_running_loop().call_soon(self._announce, meeting, transition, by)
+
+    def _announce(self, meeting: Meeting, transition: Transition, by: Source) -> None:
         log.info(
             "meeting_moved",
             meeting_id=meeting.meeting_id,
@@ -142,7 +149,7 @@ class Transitions:
         TRANSITIONS.labels(transition.event, transition.to_state).inc()
         if transition.effects:
             self._wake()
-        await self._feed.publish(meeting.meeting_id, dump(status_frame(meeting)))
+        self._feed.publish(meeting.meeting_id, dump(status_frame(meeting)))
 
     def _change(self, meeting: Meeting, row: Transition, report: Report) -> Change:
         from_state, to_state = meeting.status, row.to_state
@@ -176,6 +183,12 @@ class Transitions:
     def _reason(self, meeting: Meeting, row: Transition, report: Report) -> Reason | None:
         reason = reason_of(row.event, meeting.status, report.reason)
         return None if meeting.stop_requested and row.event is not Event.DEADLINE_PASSED else reason
+
+
+def _decide(meeting: Meeting, event: Event, report: Report) -> Decision:
+    if report.version is not None and report.version != meeting.version:
+        return Ignored("it has moved on since it was judged")
+    return decide(meeting.snapshot, event, report.by, _attempt(meeting, report))
 
 
 def _attempt(meeting: Meeting, report: Report) -> int:

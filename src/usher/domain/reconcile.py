@@ -72,6 +72,7 @@ class Watched:
         deadline_passed: It was in its state for too long.
         lease_expired: Its bot was heard once and then not for a whole lease, while somebody listened.
         missed: It is scheduled, and its join time is so long ago that nobody wants the bot any more.
+        version: Number of its last event at that moment.
     """
 
     meeting_id: int
@@ -80,6 +81,7 @@ class Watched:
     deadline_passed: bool
     lease_expired: bool
     missed: bool = False
+    version: int = 0
 
     @property
     def workload(self) -> WorkloadName:
@@ -89,12 +91,17 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An event that the reconciler reports about a meeting."""
+    """An event that the reconciler reports about a meeting.
+
+    Attributes:
+        version: Of the row that was judged: a meeting that has moved on since is judged anew in the next pass.
+    """
 
     meeting_id: int
     attempt: int
     event: Event
     detail: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +151,11 @@ def plan(
 
 def _overdue(row: Watched) -> Finding | None:
     if row.lease_expired and row.status in LEASED:
-        return Finding(row.meeting_id, row.attempt, Event.LEASE_EXPIRED)
+        return _found(row, Event.LEASE_EXPIRED)
     if row.missed:
-        return Finding(row.meeting_id, row.attempt, Event.MISSED)
+        return _found(row, Event.MISSED)
     if row.deadline_passed:
-        return Finding(row.meeting_id, row.attempt, Event.DEADLINE_PASSED)
+        return _found(row, Event.DEADLINE_PASSED)
     return None
 
 
@@ -162,8 +169,12 @@ def _dead(row: Watched, observation: Observation) -> Finding | None:
         return None
     match observation:
         case Exited(code, detail):
-            return Finding(row.meeting_id, row.attempt, Event.CRASHED, f"exit code {code}. {detail}".strip())
+            return _found(row, Event.CRASHED, f"exit code {code}. {detail}".strip())
         case Gone() if row.status not in LAUNCHING:
-            return Finding(row.meeting_id, row.attempt, Event.WORKLOAD_VANISHED)
+            return _found(row, Event.WORKLOAD_VANISHED)
         case _:
             return None
+
+
+def _found(row: Watched, event: Event, detail: str = "") -> Finding:
+    return Finding(row.meeting_id, row.attempt, event, detail, row.version)

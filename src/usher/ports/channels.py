@@ -58,8 +58,8 @@ class Hints(Protocol):
 class Feed(Protocol):
     """Live frames of a meeting for its viewers: at most once, newest first to arrive; the store has the truth."""
 
-    async def publish(self, meeting_id: int, frame: Json) -> None:
-        """Send a frame to whoever listens. A loss is not an error: it is logged and counted."""
+    def publish(self, meeting_id: int, frame: Json) -> None:
+        """Send a frame to whoever listens, in the background. A loss is not an error: it is logged and counted."""
         ...
 
     def subscribe(self, meeting_id: int) -> "Subscription":

@@ -22,6 +22,7 @@ from usher.protocol.segments import BODY, STREAM, SegmentEntry, SpokenSegment
 
 _PATIENCE_S = 30.0
 _START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+_USUAL = Limits()
 _SHORT = Limits(flush_s=0.3, confirm_s=0.3, report_s=0.3)
 _EVICTED = Ending(0, Reason.EVICTED, "removed")
 
@@ -36,7 +37,7 @@ class Scripted:
     manager: Manager
     redis: Redis
     redis_url: str
-    limits: Limits = Limits()
+    limits: Limits = _USUAL
     patience: dict[str, float] = field(default_factory=dict)
     executed: list[Command] = field(default_factory=list)
     kept: list[bytes | None] = field(default_factory=list)
@@ -122,7 +123,7 @@ class World:
     redis: Redis
     redis_url: str
 
-    def bot(self, script: Script, limits: Limits = Limits(), **patience: float) -> Scripted:
+    def bot(self, script: Script, limits: Limits = _USUAL, **patience: float) -> Scripted:
         """Make a bot."""
         return Scripted(script, self.manager, self.redis, self.redis_url, limits, patience)
 

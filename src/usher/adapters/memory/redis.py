@@ -99,7 +99,7 @@ class MemoryFeed:
         self._queue_size = queue_size
         self._listeners: dict[int, set[MemorySubscription]] = {}
 
-    async def publish(self, meeting_id: int, frame: Json) -> None:
+    def publish(self, meeting_id: int, frame: Json) -> None:
         """Send a frame to whoever listens."""
         for listener in self._listeners.get(meeting_id, ()):
             listener.offer(frame)

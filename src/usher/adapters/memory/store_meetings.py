@@ -121,6 +121,7 @@ class MemoryMeetings(Part):
             deadline_passed=meeting.deadline_at is not None and meeting.deadline_at <= now,
             lease_expired=listened and expired,
             missed=late and meeting.status in MISSABLE,
+            version=meeting.version,
         )
 
     async def bots(self) -> Mapping[str, int]:

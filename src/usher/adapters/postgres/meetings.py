@@ -65,7 +65,7 @@ WITH listening AS MATERIALIZED (
 )
 SELECT m.id, m.attempt, m.status, coalesce(m.deadline_at <= now(), false),
     coalesce(l.expires_at <= now() AND EXISTS (SELECT FROM listening), false),
-    coalesce(m.status IN (<missable>) AND m.join_at <= now() - make_interval(secs => $3), false)
+    coalesce(m.status IN (<missable>) AND m.join_at <= now() - make_interval(secs => $3), false), m.version
 FROM meetings m LEFT JOIN leases l ON l.meeting_id = m.id AND l.attempt = m.attempt
 WHERE m.status IN (<live>)
 """,
@@ -137,8 +137,8 @@ class PostgresMeetings(Part):
         watched: list[Watched] = []
         for first in range(0, len(rows), _ROWS_A_TURN):
             watched += [
-                Watched(meeting_id, attempt, STATES[status], deadline_passed, lease_expired, missed)
-                for meeting_id, attempt, status, deadline_passed, lease_expired, missed in rows[
+                Watched(meeting_id, attempt, STATES[status], deadline_passed, lease_expired, missed, version)
+                for meeting_id, attempt, status, deadline_passed, lease_expired, missed, version in rows[
                     first : first + _ROWS_A_TURN
                 ]
             ]

@@ -112,7 +112,7 @@ class RedisFeed:
         """Frames that could not be sent."""
         return self._sender.unsent
 
-    async def publish(self, meeting_id: int, frame: Json) -> None:
+    def publish(self, meeting_id: int, frame: Json) -> None:
         """Queue a frame for whoever listens; nobody waits for Redis, and a loss is counted in `unpublished`."""
         self._sender.send(live_channel(meeting_id), json.dumps(frame, separators=(",", ":")))
 

@@ -1,0 +1,188 @@
+"""One run: a seed becomes a world, a storm and a peace, and is judged."""
+
+import asyncio
+import logging
+import random
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from tests.explorer import virtual_loop
+from tests.explorer.chronicle import Chronicle
+from tests.explorer.disasters import Disasters
+from tests.explorer.faults import CALM, SeededPlan, Weather, now_s
+from tests.explorer.findings import complaints
+from tests.explorer.processes import Process, current
+from tests.explorer.scripts import Script, ScriptedCrash, draw
+from tests.explorer.simulation import Simulation
+from tests.explorer.users import Caller, Whims, open_account
+
+from usher.domain.lifecycle import TERMINAL
+from usher.domain.reconcile import WorkloadName
+
+WEATHERS = (
+    Weather("quiet", latency_s=0.002),
+    Weather("breeze", lost=0.004, twice=0.01, crash=0.0005, slow=0.005, slow_s=2.0, latency_s=0.005, disaster_s=60.0),
+    Weather("gale", lost=0.02, twice=0.03, crash=0.001, slow=0.02, slow_s=8.0, latency_s=0.02, disaster_s=20.0),
+    Weather("hell", lost=0.1, twice=0.1, crash=0.004, slow=0.05, slow_s=20.0, latency_s=0.05, disaster_s=8.0),
+    Weather("crashes", crash=0.01, latency_s=0.01, disaster_s=15.0),
+    Weather("late", slow=0.15, slow_s=30.0, twice=0.1, latency_s=0.05, disaster_s=30.0),
+)
+_STRICT = frozenset({"quiet", "breeze"})
+_LONGEST_PEACE_S = 1800.0
+_BREATH_S = 5.0
+_QUIET_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        complaints: What was wrong; empty if nothing was.
+        simulated_s: How long it was for those in it.
+        bot_s: How long bots ran altogether.
+    """
+
+    seed: int
+    weather: str
+    complaints: list[str]
+    chronicle: Chronicle
+    simulated_s: float
+    bot_s: float
+    meetings: int
+
+
+def explore(seed: int, *, told: bool = False) -> Outcome:
+    """Make the run of a seed: the same seed makes the same run."""
+    with determined(seed):
+        chronicle = Chronicle(told=told)
+        listen_to_log(chronicle)
+        return virtual_loop.run(_Run(seed, chronicle).make())
+
+
+class _Run:
+    def __init__(self, seed: int, chronicle: Chronicle) -> None:
+        self._seed = seed
+        self._chance = random.Random(seed)
+        self._chronicle = chronicle
+        self._weather = self._chance.choice(WEATHERS)
+        self._plan = SeededPlan(random.Random(seed + 1), self._weather)
+
+    async def make(self) -> Outcome:
+        """Storm, then peace."""
+        asyncio.get_running_loop().set_exception_handler(self._note_unexpected)
+        world = Simulation(
+            self._plan,
+            self._chronicle,
+            managers=self._chance.choice((1, 2, 2, 3)),
+            script=self._script,
+            restart_s=lambda: self._plan.delay_s() + self._chance.choice((0.2, 2.0, 20.0)),
+        )
+        callers = await self._users(world)
+        await self._storm(world, callers)
+        settled = await self._peace(world, callers)
+        return Outcome(
+            seed=self._seed,
+            weather=self._weather.name,
+            complaints=complaints(world, settled=settled) + ([] if settled else ["I3: the world does not settle"]),
+            chronicle=self._chronicle,
+            simulated_s=now_s(),
+            bot_s=world.book.bot_seconds(),
+            meetings=len(world.store.tables.meetings),
+        )
+
+    async def _users(self, world: Simulation) -> list[Caller]:
+        users = self._chance.choice((1, 1, 2))
+        limits = [self._chance.choice((1, 2, 3)) for _ in range(users)]
+        return [
+            await open_account(world.store, f"user{index}", limit, world.network.transport(), world.diary)
+            for index, limit in enumerate(limits, 1)
+        ]
+
+    def _script(self, name: WorkloadName) -> Script:
+        return draw(random.Random(f"{self._seed} {name}"))
+
+    async def _storm(self, world: Simulation, callers: list[Caller]) -> None:
+        rooms = ("alpha", "beta", "gamma")[: self._chance.choice((1, 2, 3))]
+        storm = Process("storm")
+        for caller in callers:
+            pace_s = self._chance.choice((1.5, 4.0, 10.0))
+            storm.spawn(Whims(caller, rooms, random.Random(self._chance.random()), pace_s).run())
+        if self._weather.disaster_s:
+            disasters = Disasters(world, random.Random(self._chance.random()), self._weather.disaster_s)
+            storm.spawn(disasters.run())
+        await asyncio.sleep(self._chance.choice((30.0, 90.0, 180.0)))
+        storm.kill()
+        if self._weather.name not in _STRICT:
+            world.outages.add(0.0, now_s())
+
+    async def _peace(self, world: Simulation, callers: list[Caller]) -> bool:
+        """Let everything work again, and say whether everything came to its end."""
+        self._chronicle.note(now_s(), "nature", "the storm is over")
+        self._plan.weather = CALM
+        world.boundaries.away.clear()
+        for one in world.managers:
+            one.process.resume()
+        began_s, resting_s = now_s(), 0.0
+        while now_s() < began_s + _LONGEST_PEACE_S:
+            resting_s = resting_s + _BREATH_S if _at_rest(world) else 0.0
+            if resting_s > _QUIET_S:
+                return True
+            await asyncio.sleep(_BREATH_S)
+            await self._stop_some(world, callers)
+        return False
+
+    async def _stop_some(self, world: Simulation, callers: list[Caller]) -> None:
+        by_user = {caller.user_id: caller for caller in callers}
+        for meeting in list(world.store.tables.meetings.values()):
+            if meeting.status not in TERMINAL and self._chance.random() < 0.2:
+                await by_user[meeting.user_id].stop(meeting.ref.native_id)
+
+    def _note_unexpected(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception) and not type(error).__module__.startswith("httpx"):
+            process = current()
+            where = process.name if process else "somewhere"
+            self._chronicle.bugs.append(f"nobody took {error!r} in {where}: {context.get('message')}")
+
+
+def _at_rest(world: Simulation) -> bool:
+    tables = world.store.tables
+    over = all(meeting.status in TERMINAL for meeting in tables.meetings.values())
+    return over and not tables.outbox and not world.machine.workloads and not world.redis.access.passwords
+
+
+@contextmanager
+def determined(seed: int) -> Iterator[None]:
+    """Let everything that is drawn by chance be drawn from the seed."""
+    chance, before = random.Random(seed + 2), uuid.uuid4
+    state = random.getstate()
+    random.seed(seed)
+    uuid.uuid4 = lambda: uuid.UUID(int=chance.getrandbits(128), version=4)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        uuid.uuid4 = before
+        random.setstate(state)
+
+
+def listen_to_log(chronicle: Chronicle) -> None:
+    """Take errors in the log for bugs, and, for a story, everything in it for a part of the story."""
+
+    def take(_logger: Any, method: str, event: Any) -> Any:
+        process = current()
+        meeting_id = event.get("meeting_id")
+        name = event.pop("event")
+        error = event.get("exc_info")
+        if error and not isinstance(error, ScriptedCrash):
+            chronicle.bugs.append(f"{name} {event} {sys.exc_info()[1]!r}")
+        chronicle.note(now_s(), process.name if process else "-", f"log {method}: {name} {event}", meeting_id)
+        raise structlog.DropEvent
+
+    level = logging.INFO if chronicle.told else logging.ERROR
+    structlog.configure(processors=[take], wrapper_class=structlog.make_filtering_bound_logger(level))

@@ -1,0 +1,213 @@
+"""What goes wrong, where and when: decided by a seeded plan at every boundary crossing."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+from tests.explorer.chronicle import Chronicle
+from tests.explorer.processes import Process, current
+
+from usher.domain.errors import Unavailable
+
+_T = TypeVar("_T")
+
+
+class Place(StrEnum):
+    """A boundary: what lies behind it can be away."""
+
+    STORE = "store"
+    LAUNCHER = "launcher"
+    REDIS = "redis"
+    HTTP = "http"
+
+
+class Verdict(StrEnum):
+    """What becomes of one crossing."""
+
+    FINE = "fine"
+    LOST = "lost"
+    UNANSWERED = "unanswered"
+    TWICE = "twice"
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+
+
+class Lost(Exception):
+    """A call got no answer: it was done or not. Each proxy tells it in the words of its port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """How bad it is.
+
+    Attributes:
+        lost: Probability that a call does not arrive, and that its answer does not.
+        twice: Probability that a message arrives twice.
+        crash: Probability that the caller dies before a call, and after it.
+        slow: Probability that a crossing takes up to `slow_s`, rather than `latency_s` on average.
+        disaster_s: Mean time between two disasters; 0 for none.
+    """
+
+    name: str
+    lost: float = 0.0
+    twice: float = 0.0
+    crash: float = 0.0
+    slow: float = 0.0
+    slow_s: float = 0.0
+    latency_s: float = 0.0
+    disaster_s: float = 0.0
+
+
+CALM = Weather("calm")
+
+
+class Plan(Protocol):
+    """Decides."""
+
+    def verdict(self, place: Place, process: Process | None) -> Verdict:
+        """Return what becomes of a crossing by `process`."""
+        ...
+
+    def delay_s(self) -> float:
+        """Return how long one way takes."""
+        ...
+
+
+class SeededPlan:
+    """Draws from a generator. Once the storm is over everything is fine, and takes no time.
+
+    Attributes:
+        weather: How bad it is now.
+    """
+
+    def __init__(self, chance: random.Random, weather: Weather) -> None:
+        self.weather = weather
+        self._chance = chance
+
+    def verdict(self, place: Place, process: Process | None) -> Verdict:
+        """Draw a verdict."""
+        weather = self.weather
+        if weather is CALM:
+            return Verdict.FINE
+        drawn = self._chance.random()
+        twice = weather.twice if place in {Place.HTTP, Place.REDIS} else 0.0
+        crash = weather.crash if process is not None else 0.0
+        for verdict, probability in (
+            (Verdict.LOST, weather.lost),
+            (Verdict.UNANSWERED, weather.lost),
+            (Verdict.TWICE, twice),
+            (Verdict.CRASH_BEFORE, crash),
+            (Verdict.CRASH_AFTER, crash),
+        ):
+            if drawn < probability:
+                return verdict
+            drawn -= probability
+        return Verdict.FINE
+
+    def delay_s(self) -> float:
+        """Draw a delay."""
+        weather = self.weather
+        if weather is CALM:
+            return 0.0
+        if weather.slow and self._chance.random() < weather.slow:
+            return self._chance.uniform(0.0, weather.slow_s)
+        return self._chance.expovariate(1.0 / weather.latency_s) if weather.latency_s else 0.0
+
+
+class Boundaries:
+    """Where every call out of a process passes.
+
+    Attributes:
+        away: What does not answer at all at the moment.
+    """
+
+    def __init__(self, plan: Plan, chronicle: Chronicle) -> None:
+        self.plan = plan
+        self.chronicle = chronicle
+        self.away: set[Place] = set()
+
+    async def cross(
+        self, place: Place, name: str, call: Callable[[], Awaitable[_T]], meeting_id: int | None = None
+    ) -> _T:
+        """Make a call as the plan wants it.
+
+        Raises:
+            Lost: There is no answer.
+        """
+        process = current()
+        if process is not None:
+            await process.gate()
+        verdict = self._verdict(place, name, process, meeting_id)
+        await self._travel(process)
+        if verdict is Verdict.LOST or place in self.away:
+            raise Lost(f"{place} does not answer")
+        await _crash_if(verdict is Verdict.CRASH_BEFORE, process)
+        result = await call()
+        if verdict is Verdict.TWICE:
+            result = await call()
+        await _crash_if(verdict is Verdict.CRASH_AFTER, process)
+        await self._travel(process)
+        if verdict is Verdict.UNANSWERED:
+            raise Lost(f"the answer of {place} was lost")
+        return result
+
+    def _verdict(self, place: Place, name: str, process: Process | None, meeting_id: int | None) -> Verdict:
+        verdict = self.plan.verdict(place, process)
+        actor = process.name if process is not None else "-"
+        self.chronicle.crossed(actor, name, verdict)
+        if verdict is not Verdict.FINE:
+            self.chronicle.fault(now_s(), f"{place} {verdict}", actor, f"{name}: {verdict}", meeting_id)
+        return verdict
+
+    async def _travel(self, process: Process | None) -> None:
+        delay_s = self.plan.delay_s()
+        if delay_s:
+            await asyncio.sleep(delay_s)
+        if process is not None:
+            await process.gate()
+
+
+class Remote:
+    """Something on the other side of a boundary: every method of it is a crossing, and may raise `Unavailable`."""
+
+    def __init__(self, target: object, boundaries: Boundaries, place: Place) -> None:
+        self._target = target
+        self._boundaries = boundaries
+        self._place = place
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._target, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            work = partial(method, *args, **kwargs)
+            try:
+                return await self._boundaries.cross(self._place, f"{self._place}.{name}", work, _concerned(args))
+            except Lost as error:
+                raise Unavailable(str(error)) from None
+
+        setattr(self, name, call)
+        return call
+
+
+def _concerned(args: Sequence[Any]) -> int | None:
+    """Return the meeting that a call is about, if its first argument says so."""
+    first = args[0] if args else None
+    if isinstance(first, int) and not isinstance(first, bool):
+        return first
+    meeting_id: int | None = getattr(first, "meeting_id", None)
+    return meeting_id
+
+
+async def _crash_if(crashes: bool, process: Process | None) -> None:
+    if crashes and process is not None:
+        process.crash()
+        await process.gate()
+
+
+def now_s() -> float:
+    """Return the simulated time."""
+    return asyncio.get_running_loop().time()

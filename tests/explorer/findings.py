@@ -1,0 +1,87 @@
+"""From a simulated installation to evidence, and what the checker says of it."""
+
+from tests.explorer.faults import now_s
+from tests.explorer.simulation import Simulation
+from tests.explorer.store import EPOCH
+from tests.support.invariants import (
+    Allowance,
+    CommandRecord,
+    Evidence,
+    Leftover,
+    StoredSegment,
+    violations,
+)
+
+from usher.adapters.memory.store_tables import Tables
+from usher.ports import Lane
+
+_ALLOWANCE = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0)
+
+
+def evidence(world: Simulation, *, settled: bool) -> Evidence:
+    """Return everything that is known of what happened so far."""
+    tables, begin_s = world.store.tables, EPOCH.timestamp()
+    return Evidence(
+        meetings=list(tables.meetings.values()),
+        events=tables.events,
+        limits={user.user_id: user.max_concurrent_bots for user in tables.users.values()},
+        lives=world.book.lives(),
+        now_s=begin_s + now_s(),
+        outages=[(begin_s + a, begin_s + b) for a, b in world.outages.spans],
+        settled=settled,
+        policy=world.policy,
+        allowance=_ALLOWANCE,
+        commands=_commands(tables),
+        executed={connection_id: log.executed for connection_id, log in world.fleet.logs.items()},
+        confirmed=world.network.overheard.confirmed,
+        stored=[
+            StoredSegment(meeting_id, segment_id, one.revision, one.completed)
+            for meeting_id, segments in tables.segments.items()
+            for segment_id, one in segments.items()
+        ],
+        accounts=frozenset(world.redis.access.passwords),
+        leftovers=[
+            Leftover(row.meeting_id, row.effect, buried=row.buried_at is not None)
+            for row in tables.outbox.values()
+            if row.lane is not Lane.NOTIFY
+        ],
+        answers=world.network.overheard.answers,
+        key_uses=world.diary.key_uses,
+        sightings=world.diary.sightings,
+        settlements=world.store.settlements,
+    )
+
+
+def complaints(world: Simulation, *, settled: bool) -> list[str]:
+    """Return everything that is wrong: violations, errors that no code expects, and text that got lost for nothing."""
+    found = violations(evidence(world, settled=settled))
+    return [
+        *found,
+        *(f"bug: {what}" for what in dict.fromkeys(world.chronicle.bugs)),
+        *(_lost_text(world) if settled else ()),
+    ]
+
+
+def _lost_text(world: Simulation) -> list[str]:
+    """Return what bots heard that ended in good order, and that is not stored."""
+    lost = []
+    for connection_id, log in world.fleet.logs.items():
+        if log.exit_code is None or log.lost:
+            continue
+        stored = world.store.tables.segments.get(log.meeting_id, {})
+        missing = [one for one in log.said if one not in stored or not stored[one].completed]
+        if missing:
+            lost.append(
+                f"I5: meeting {log.meeting_id}: {len(missing)} of {len(log.said)} segments that the bot of connection"
+                f" {connection_id[:8]} heard are not stored, although it ended in good order"
+            )
+    return lost
+
+
+def _commands(tables: Tables) -> dict[str, list[CommandRecord]]:
+    found: dict[str, list[CommandRecord]] = {}
+    for rows in tables.commands.values():
+        for row in rows:
+            record = CommandRecord(row.command.seq, row.command.action, row.outcome)
+            found.setdefault(row.command.connection_id, []).append(record)
+    return found
