@@ -1,10 +1,11 @@
 """`python -m bench [--only B1,B2] [--quick] [--profile DIR]`: measure, and write down what came of it."""
 
 import argparse
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import uvloop
 
 from bench.metric import FULL, QUICK, Effort, Measured, Metric, find_metrics
 from bench.page import render
@@ -49,7 +50,7 @@ def choose(metrics: Mapping[str, Metric], only: str) -> Mapping[str, Metric]:
 
 def _measure(name: str, metric: Metric, effort: Effort) -> Entry:
     commit = present_commit(_ROOT)
-    measured = asyncio.run(_run(metric, effort))
+    measured = uvloop.run(_run(metric, effort))
     new = entry(metric, measured, commit)
     for remark in measured.remarks:
         print(f"    {remark}")

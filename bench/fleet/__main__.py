@@ -56,6 +56,8 @@ class Fleet:
                 return None
             case "forget":
                 return len(diaries.forget().written)
+            case "running":
+                return {"running": [str(name) for name in self._machine.running()]}
             case _:
                 running = [str(name) for name in self._machine.running()]
                 pages = [one.page() for one in diaries.written.values()]

@@ -58,8 +58,7 @@ class Disasters:
             seconds = self._seconds()
             what = f"stands still for {seconds:.1f} s"
             self._world.chronicle.fault(now_s(), "bot frozen", process.name, what, name.meeting_id)
-            process.pause()
-            asyncio.get_running_loop().call_later(seconds, process.resume)
+            process.pause_for(seconds)
 
     async def _redis_away(self) -> None:
         await self._world.away(Place.REDIS, self._seconds())

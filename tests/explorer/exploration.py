@@ -27,9 +27,14 @@ from usher.domain.reconcile import WorkloadName
 WEATHERS = (
     Weather("quiet", latency_s=0.002),
     Weather("breeze", lost=0.004, twice=0.01, crash=0.0005, slow=0.005, slow_s=2.0, latency_s=0.005, disaster_s=60.0),
-    Weather("gale", lost=0.02, twice=0.03, crash=0.001, slow=0.02, slow_s=8.0, latency_s=0.02, disaster_s=20.0),
-    Weather("hell", lost=0.1, twice=0.1, crash=0.004, slow=0.05, slow_s=20.0, latency_s=0.05, disaster_s=8.0),
+    Weather(
+        "gale", lost=0.02, twice=0.03, crash=0.001, pause=0.001, slow=0.02, slow_s=8.0, latency_s=0.02, disaster_s=20.0
+    ),
+    Weather(
+        "hell", lost=0.1, twice=0.1, crash=0.004, pause=0.004, slow=0.05, slow_s=20.0, latency_s=0.05, disaster_s=8.0
+    ),
     Weather("crashes", crash=0.01, latency_s=0.01, disaster_s=15.0),
+    Weather("pauses", pause=0.01, latency_s=0.01),
     Weather("late", slow=0.15, slow_s=30.0, twice=0.1, latency_s=0.05, disaster_s=30.0),
 )
 _STRICT = frozenset({"quiet", "breeze"})

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.processes import Process, current
 
-from usher.domain.errors import Unavailable
+from usher.domain.errors import Unavailable, UsherError
 
 _T = TypeVar("_T")
 
@@ -32,8 +33,11 @@ class Verdict(StrEnum):
     LOST = "lost"
     UNANSWERED = "unanswered"
     TWICE = "twice"
+    LATE = "done after it was given up"
     CRASH_BEFORE = "crash before"
     CRASH_AFTER = "crash after"
+    PAUSE_BEFORE = "pause before"
+    PAUSE_AFTER = "pause after"
 
 
 class Lost(Exception):
@@ -48,6 +52,7 @@ class Weather:
         lost: Probability that a call does not arrive, and that its answer does not.
         twice: Probability that a message arrives twice.
         crash: Probability that the caller dies before a call, and after it.
+        pause: Probability that the caller stands still for a while before a call, and after it.
         slow: Probability that a crossing takes up to `slow_s`, rather than `latency_s` on average.
         disaster_s: Mean time between two disasters; 0 for none.
     """
@@ -56,6 +61,7 @@ class Weather:
     lost: float = 0.0
     twice: float = 0.0
     crash: float = 0.0
+    pause: float = 0.0
     slow: float = 0.0
     slow_s: float = 0.0
     latency_s: float = 0.0
@@ -74,6 +80,10 @@ class Plan(Protocol):
 
     def delay_s(self) -> float:
         """Return how long one way takes."""
+        ...
+
+    def pause_s(self) -> float:
+        """Return for how long somebody stands still."""
         ...
 
 
@@ -95,13 +105,16 @@ class SeededPlan:
             return Verdict.FINE
         drawn = self._chance.random()
         twice = weather.twice if place in {Place.HTTP, Place.REDIS} else 0.0
-        crash = weather.crash if process is not None else 0.0
+        crash, pause = (weather.crash, weather.pause) if process is not None else (0.0, 0.0)
         for verdict, probability in (
             (Verdict.LOST, weather.lost),
             (Verdict.UNANSWERED, weather.lost),
+            (Verdict.LATE, weather.lost / 4),
             (Verdict.TWICE, twice),
             (Verdict.CRASH_BEFORE, crash),
             (Verdict.CRASH_AFTER, crash),
+            (Verdict.PAUSE_BEFORE, pause),
+            (Verdict.PAUSE_AFTER, pause),
         ):
             if drawn < probability:
                 return verdict
@@ -117,18 +130,24 @@ class SeededPlan:
             return self._chance.uniform(0.0, weather.slow_s)
         return self._chance.expovariate(1.0 / weather.latency_s) if weather.latency_s else 0.0
 
+    def pause_s(self) -> float:
+        """Draw a duration: mostly short, sometimes longer than any claim, lease or patience."""
+        return self._chance.choice((0.5, 3.0, 8.0, 20.0, 45.0)) * self._chance.uniform(0.5, 1.5)
+
 
 class Boundaries:
     """Where every call out of a process passes.
 
     Attributes:
         away: What does not answer at all at the moment.
+        ground: Whatever goes on without a process of its own.
     """
 
     def __init__(self, plan: Plan, chronicle: Chronicle) -> None:
         self.plan = plan
         self.chronicle = chronicle
         self.away: set[Place] = set()
+        self.ground = Process("ground")
 
     async def cross(
         self, place: Place, name: str, call: Callable[[], Awaitable[_T]], meeting_id: int | None = None
@@ -145,11 +164,14 @@ class Boundaries:
         await self._travel(process)
         if verdict is Verdict.LOST or place in self.away:
             raise Lost(f"{place} does not answer")
-        await _crash_if(verdict is Verdict.CRASH_BEFORE, process)
+        if verdict is Verdict.LATE:
+            self.ground.spawn(self._late(call))
+            raise Lost(f"{place} did not answer in time")
+        await self.befall(verdict in {Verdict.CRASH_BEFORE, Verdict.PAUSE_BEFORE}, verdict, process)
         result = await call()
         if verdict is Verdict.TWICE:
             result = await call()
-        await _crash_if(verdict is Verdict.CRASH_AFTER, process)
+        await self.befall(verdict in {Verdict.CRASH_AFTER, Verdict.PAUSE_AFTER}, verdict, process)
         await self._travel(process)
         if verdict is Verdict.UNANSWERED:
             raise Lost(f"the answer of {place} was lost")
@@ -162,6 +184,20 @@ class Boundaries:
         if verdict is not Verdict.FINE:
             self.chronicle.fault(now_s(), f"{place} {verdict}", actor, f"{name}: {verdict}", meeting_id)
         return verdict
+
+    async def _late(self, call: Callable[[], Awaitable[Any]]) -> None:
+        await asyncio.sleep(self.plan.delay_s())
+        with suppress(UsherError):
+            await call()
+
+    async def befall(self, now: bool, verdict: Verdict, process: Process | None) -> None:
+        """Let an accident happen to a process, if this is the moment for it."""
+        if now and process is not None:
+            if verdict in {Verdict.CRASH_BEFORE, Verdict.CRASH_AFTER}:
+                process.crash()
+            else:
+                process.pause_for(self.plan.pause_s())
+            await process.gate()
 
     async def _travel(self, process: Process | None) -> None:
         delay_s = self.plan.delay_s()
@@ -200,12 +236,6 @@ def _concerned(args: Sequence[Any]) -> int | None:
         return first
     meeting_id: int | None = getattr(first, "meeting_id", None)
     return meeting_id
-
-
-async def _crash_if(crashes: bool, process: Process | None) -> None:
-    if crashes and process is not None:
-        process.crash()
-        await process.gate()
 
 
 def now_s() -> float:

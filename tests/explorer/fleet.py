@@ -95,14 +95,17 @@ class Fleet:
         try:
             while True:
                 try:
-                    log.exit_code = await asyncio.shield(running)
-                    return log.exit_code
+                    exit_code = await asyncio.shield(running)
+                    await process.gate()
                 except asyncio.CancelledError:
                     if running.cancelled() or isinstance(workload.observe(), Exited):
                         raise
                     self._chronicle.note(now_s(), process.name, "is asked to end", configuration.meeting_id)
                     await self._when_awake(process, workload)
                     bot.leave()
+                else:
+                    log.exit_code = exit_code
+                    return exit_code
         finally:
             log.said.update(actor.said)
             log.lost += bot.publisher.lost
@@ -134,8 +137,7 @@ class Fleet:
             self._chronicle.note(now_s(), process.name, what, configuration.meeting_id)
 
         def keep(words: bytes | None) -> None:
-            if process.alive and not process.paused:
-                workload.last_words = words or b""
+            process.do(lambda: self._leave_behind(workload, words))
 
         async def stay(progress: Progress) -> Ending:
             return await actor.stay(progress)
@@ -153,6 +155,11 @@ class Fleet:
             script, configuration, bot.publisher.publish, kill=process.crash, freeze=lambda: self._freeze(process)
         )
         return bot, actor
+
+    def _leave_behind(self, workload: Workload, words: bytes | None) -> None:
+        workload.last_words = words or b""
+        what = f"leaves {len(words)} bytes behind" if words else "leaves nothing behind"
+        self._chronicle.note(now_s(), str(workload.spec.name), what, workload.spec.name.meeting_id)
 
     def _freeze(self, process: Process) -> None:
         self._chronicle.fault(now_s(), "bot frozen", process.name, "stands still")

@@ -66,16 +66,13 @@ class Network:
         if client is not None:
             await client.gate()
         verdict = self._verdict(request, client, meeting_id)
-        if verdict is Verdict.CRASH_BEFORE and client is not None:
-            client.crash()
-            await client.gate()
+        await self._boundaries.befall(verdict in {Verdict.CRASH_BEFORE, Verdict.PAUSE_BEFORE}, verdict, client)
         patience_s = request.extensions.get("timeout", {}).get("read") or 5.0
         copies = 2 if verdict is Verdict.TWICE else 1
         ways = [self._ground.spawn(self._deliver(request, verdict, meeting_id)) for _ in range(copies)]
         done, _ = await asyncio.wait(ways[:1], timeout=patience_s)
+        await self._boundaries.befall(verdict in {Verdict.CRASH_AFTER, Verdict.PAUSE_AFTER}, verdict, client)
         if client is not None:
-            if verdict is Verdict.CRASH_AFTER:
-                client.crash()
             await client.gate()
         if not done:
             raise httpx.ReadTimeout("no answer in time", request=request)
@@ -95,6 +92,8 @@ class Network:
     async def _deliver(self, request: httpx.Request, verdict: Verdict, meeting_id: int | None) -> httpx.Response:
         await asyncio.sleep(self._boundaries.plan.delay_s())
         endpoints = self._endpoints()
+        if verdict is Verdict.LATE:
+            await asyncio.sleep(self._boundaries.plan.pause_s())
         if verdict is Verdict.LOST or Place.HTTP in self._boundaries.away or not endpoints:
             raise httpx.ConnectError("nobody is there", request=request)
         self._served += 1

@@ -30,6 +30,7 @@ class Process:
         self._on_crash = on_crash
         self.since_s = asyncio.get_running_loop().time()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._held: list[Callable[[], None]] = []
         self._goes_on = asyncio.Event()
         self._goes_on.set()
 
@@ -58,9 +59,24 @@ class Process:
         """Let it stop at its next crossing."""
         self._goes_on.clear()
 
+    def pause_for(self, seconds: float) -> None:
+        """Let it stop at its next crossing, and go on later."""
+        self.pause()
+        asyncio.get_running_loop().call_later(seconds, self.resume)
+
     def resume(self) -> None:
         """Let it go on."""
         self._goes_on.set()
+        held, self._held = self._held, []
+        for action in held:
+            self.do(action)
+
+    def do(self, action: Callable[[], None]) -> None:
+        """Do what others see and what takes no time: later while the process is paused, never once it is dead."""
+        if self.paused:
+            self._held.append(action)
+        elif self.alive:
+            action()
 
     def kill(self) -> None:
         """Let it be over, now."""

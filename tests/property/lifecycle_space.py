@@ -51,7 +51,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A report: an event about an attempt that is `age` launches from the current one, and why, if the reporter says so."""
+    """A report.
+
+    Attributes:
+        age: How many launches the attempt that it is about is from the current one; below 0 for older ones.
+        reason: Why, if the reporter says so.
+    """
 
     event: Event
     by: Source

@@ -16,7 +16,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from tests.contract.store_worlds import MemoryWorld, PostgresWorld, World, decided, opened_postgres, request, schedule
+from tests.contract.store_worlds import (
+    POLICY,
+    MemoryWorld,
+    PostgresWorld,
+    World,
+    decided,
+    opened_postgres,
+    request,
+    schedule,
+)
 
 from usher.domain.errors import InvariantBroken, Rejected
 from usher.domain.lifecycle import LIVE, TABLE, TERMINAL, Reason, State

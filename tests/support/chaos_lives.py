@@ -29,8 +29,8 @@ class Lives:
 
     def __init__(self, root: Path) -> None:
         self._prefix = f"{MARK}={root.resolve()}{os.sep}".encode()
-        self._lives: dict[str, Life] = {}
-        self._seen_s: dict[str, float] = {}
+        self._living: dict[str, Life] = {}
+        self._dead: list[Life] = []
         self._strangers: set[_Key] = set()
         self._known: dict[_Key, str] = {}
 
@@ -44,20 +44,21 @@ class Lives:
         """Look once, and return the names of the workloads that have living processes."""
         now_s = time.time()
         names = {name for pid in _pids() if (name := self._name_of(pid))}
-        for name in names:
-            self._seen_s[name] = now_s
-            workload = parse_workload_name(name)
-            if name not in self._lives and workload is not None:
-                self._lives[name] = Life(workload, now_s)
-        self._living = frozenset(names)
-        return self._living
+        self._dead += [life for name, life in self._living.items() if name not in names]
+        self._living = {name: self._life_of(name, now_s) for name in names}
+        return frozenset(names)
 
     def lives(self) -> list[Life]:
         """Return what was seen so far."""
-        living = self.look()
-        return [
-            life if name in living else replace(life, ended_s=self._seen_s[name]) for name, life in self._lives.items()
-        ]
+        self.look()
+        return [*self._dead, *(replace(life, ended_s=None) for life in self._living.values())]
+
+    def _life_of(self, name: str, now_s: float) -> Life:
+        """Return the life of what was just seen: one that goes on, or one that begins."""
+        workload = parse_workload_name(name)
+        assert workload is not None
+        begun = self._living.get(name, Life(workload, now_s))
+        return replace(begun, ended_s=now_s)
 
     def pids(self, name: str) -> list[int]:
         """Return the living processes of a workload, oldest first: the shim, then the bot."""
@@ -72,7 +73,7 @@ class Lives:
         key = (pid, start)
         if key not in self._known:
             name = self._read_mark(pid)
-            if name is not None:
+            if name is not None and parse_workload_name(name):
                 self._known[key] = name
             elif _age_s(start) > _GROWN_UP_S:  # a younger one may be about to become something else
                 self._strangers.add(key)

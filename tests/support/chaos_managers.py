@@ -53,6 +53,13 @@ class Manager:
         assert self.code is not None
         return self.code
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is stopped as it stands. Source: proc_pid_stat(5), field 3."""
+        with suppress(OSError):
+            return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return False
+
     async def is_up(self) -> None:
         """Wait until it serves; one that has died meanwhile is not waited for."""
         async with httpx.AsyncClient(timeout=_PING_S, trust_env=False) as client, asyncio.timeout(_START_S):

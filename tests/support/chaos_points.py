@@ -1,8 +1,8 @@
-"""Points at which a manager kills itself: before or after a call of one of the product's methods.
+"""Points at which a manager kills or pauses itself: before or after a call of one of the product's methods.
 
 A point is written `PLACE[/WHICH]:before|after`, such as `change/launch_begun:after`: the manager dies when the
 transition of that event has been committed and nobody has been told. The product knows nothing of it: the methods of
-its classes are wrapped in the process that is to die.
+its classes are wrapped in the process that is to suffer.
 """
 
 import itertools
@@ -27,7 +27,7 @@ Selects: TypeAlias = Callable[[str, tuple[Any, ...]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where to die.
+    """Where to suffer.
 
     Attributes:
         place: A name in `PLACES`, or `answer` for an HTTP answer.
@@ -89,61 +89,58 @@ def parse_point(text: str) -> Point:
     return Point(place, which, when == "after")
 
 
-def wound(point: Point, *, call: int = 1) -> None:
-    """Let this process die at the `call`-th call, counted from 1, that passes the point."""
+def wound(point: Point, blow: signal.Signals, *, call: int = 1) -> None:
+    """Let this process send itself a signal at the `call`-th call, counted from 1, that passes the point."""
     if point.place == ANSWER:
-        _wound_answers(point, call)
+        _wound_answers(point, blow, call)
         return
     place = PLACES[point.place]
     intact: Callable[..., Awaitable[Any]] = getattr(place.owner, place.method)
     calls = itertools.count(1)
 
     async def wounded(self: object, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - it stands for any method
-        dies = place.selects(point.which, arguments) and next(calls) == call
-        if dies and not point.after:
-            die()
+        hit = place.selects(point.which, arguments) and next(calls) == call
+        if hit and not point.after:
+            os.kill(os.getpid(), blow)
         result = await intact(self, *arguments, **named)
-        if dies:
-            die()
+        if hit and point.after:
+            os.kill(os.getpid(), blow)
         return result
 
     setattr(place.owner, place.method, wounded)
 
 
-def die() -> None:
-    """End this process as the kernel's out-of-memory killer does."""
-    os.kill(os.getpid(), signal.SIGKILL)
+class Wounded:
+    """ASGI middleware that is hit around the answer to a request whose path has `which` in it."""
 
-
-class Dying:
-    """ASGI middleware that dies around the answer to a request whose path has `which` in it."""
-
-    def __init__(self, app: ASGIApp, *, point: Point, call: int) -> None:
-        self._app, self._point = app, point
+    def __init__(self, app: ASGIApp, *, point: Point, blow: signal.Signals, call: int) -> None:
+        self._app, self._point, self._blow = app, point, blow
         self._call, self._calls = call, itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, and die before the first byte or after the last one."""
+        """Answer, and be hit before the first byte or after the last one."""
         if scope["type"] != "http" or self._point.which not in scope["path"] or next(self._calls) != self._call:
             await self._app(scope, receive, send)
             return
 
         async def last_send(message: Message) -> None:
-            if not self._point.after:
-                die()
+            begins = message["type"] == "http.response.start"
+            ends = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if begins and not self._point.after:
+                os.kill(os.getpid(), self._blow)
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                die()
+            if ends and self._point.after:
+                os.kill(os.getpid(), self._blow)
 
         await self._app(scope, receive, last_send)
 
 
-def _wound_answers(point: Point, call: int) -> None:
+def _wound_answers(point: Point, blow: signal.Signals, call: int) -> None:
     intact = getattr(system, _FACTORY)
 
     def create_app(*arguments: Any, **named: Any) -> FastAPI:  # noqa: ANN401 - it stands for the product's own
         app: FastAPI = intact(*arguments, **named)
-        app.add_middleware(Dying, point=point, call=call)
+        app.add_middleware(Wounded, point=point, blow=blow, call=call)
         return app
 
     setattr(system, _FACTORY, create_app)

@@ -15,6 +15,7 @@ SELECT meeting_id, effect, attempt, tries, due_at - now() AS due_in, claimed_unt
     buried_at, error
 FROM outbox ORDER BY id
 """
+_DULL = ("said", "confirmed")
 _LOG_LINES = 40
 _LONGEST_LINE = 400
 
@@ -52,4 +53,7 @@ def _logs(world: World) -> Iterator[str]:
 def _diaries(world: World) -> Iterator[str]:
     for diary in read_diaries(world.diaries):
         yield f"── bot of meeting {diary.meeting_id}, attempt {diary.attempt}"
-        yield from (str(entry)[:_LONGEST_LINE] for entry in diary.entries[-_LOG_LINES:])
+        for event in _DULL:
+            yield f"({len(list(diary.lines(event)))} segments {event})"
+        told = [entry for entry in diary.entries if entry["event"] not in _DULL]
+        yield from (str(entry)[:_LONGEST_LINE] for entry in told[-_LOG_LINES:])

@@ -1,0 +1,158 @@
+"""What users were promised and bots have lived through, held against the database."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import asyncpg
+
+from bench.fleet.diary import Page, Place
+from bench.traffic import Ticket
+from usher.domain.lifecycle import HAS_WORKLOAD, LIVE, TERMINAL, State
+
+Database = "asyncpg.Connection[asyncpg.Record]"
+
+_IN_FLIGHT = """
+SELECT clock_timestamp() AS at,
+    (SELECT coalesce(json_object_agg(s.status, s.meetings), '{}') FROM (
+        SELECT status, count(*) AS meetings FROM meetings WHERE status = ANY ($1::text[]) GROUP BY status) AS s) AS live,
+    (SELECT count(*) FROM outbox WHERE buried_at IS NULL AND due_at <= now()) AS effects,
+    (SELECT count(*) FROM commands WHERE acknowledged_at IS NULL) AS commands
+"""
+
+# What was owed when the manager died; totals of a transcript are made when it is complete, and may take their time.
+_OWED = """
+SELECT
+    (SELECT count(*) FROM outbox WHERE created_at <= $1 AND effect NOT IN ('terminate_after_grace', 'finish_meeting')
+        AND buried_at IS NULL)
+    + (SELECT count(*) FROM commands WHERE created_at <= $1 AND acknowledged_at IS NULL)
+"""
+
+_ROWS = """
+SELECT m.connection_id, m.status,
+    (SELECT count(*) FROM transcriptions t WHERE t.meeting_id = m.id) AS stored
+FROM meetings m WHERE m.connection_id = ANY ($1::text[])
+"""
+
+_MEETINGS = """
+SELECT m.id, m.platform_specific_id AS room, m.connection_id, m.status, m.reason, m.attempt,
+    (SELECT count(*) FROM transcriptions t WHERE t.meeting_id = m.id) AS stored
+FROM meetings m
+"""
+
+_COMMANDS = "SELECT meeting_id, connection_id, seq, action FROM commands"
+
+_SEATS = "SELECT coalesce(sum(active_bots), 0) FROM users"
+
+_LIVE_WORKLOADS = "SELECT 'usher-' || id || '-' || attempt FROM meetings WHERE status = ANY ($1::text[])"
+
+_FAR = (Place.LAUNCHED, Place.JOINING, Place.LOBBY, Place.MEETING)
+_FAR_OF_STATE = {
+    State.REQUESTED: -1,
+    State.STARTING: 0,
+    State.JOINING: 1,
+    State.AWAITING_ADMISSION: 2,
+    State.ACTIVE: 3,
+    State.RECONFIGURING: 3,
+    State.STOPPING: 3,
+    **dict.fromkeys(TERMINAL, 4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Violations:
+    """How often something did not hold that always has to.
+
+    Attributes:
+        lost_meetings: Accepted by the API, and not in the database, or not over although stopped.
+        lost_commands: Accepted, and never executed by their bot.
+        lost_segments: Heard by a bot, and not in the database.
+        doubled_meetings: Second meetings of one request.
+        doubled_workloads: Bots that were launched beside another one in the same room.
+        doubled_commands: Executed again.
+        orphaned_workloads: Running, and no meeting asks for them.
+        disturbed: Meetings of bots that were well and that ended by themselves, or began anew.
+        lost_seats: Bots that users are counted to have, and do not.
+    """
+
+    lost_meetings: int = 0
+    lost_commands: int = 0
+    lost_segments: int = 0
+    doubled_meetings: int = 0
+    doubled_workloads: int = 0
+    doubled_commands: int = 0
+    orphaned_workloads: int = 0
+    disturbed: int = 0
+    lost_seats: int = 0
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return sum(getattr(self, one.name) for one in fields(self))
+
+    def lines(self) -> list[str]:
+        """Say it for people."""
+        return [f"{one.name.replace('_', ' '):20}{getattr(self, one.name):8}" for one in fields(self)]
+
+
+async def in_flight(database: Any) -> Mapping[str, Any]:  # noqa: ANN401 - asyncpg's type is generic in stubs alone
+    """Return what is under way, and when that was by the database's clock (`at`)."""
+    row = await database.fetchrow(_IN_FLIGHT, sorted(LIVE))
+    return dict(row)
+
+
+async def unsettled(database: Any, at: object, bots: Sequence[Page], running: Sequence[str]) -> int:  # noqa: ANN401
+    """Count what has not come to rest of all that was under way when a manager died.
+
+    Args:
+        database: A connection to it.
+        at: When it died, by the database's clock.
+        bots: What the bots were doing then.
+        running: Workloads that run now.
+    """
+    owed: int = await database.fetchval(_OWED, at)
+    rows = {row["connection_id"]: row for row in await database.fetch(_ROWS, [bot["connection_id"] for bot in bots])}
+    behind = sum(_is_behind(bot, rows.get(bot["connection_id"])) for bot in bots)
+    asked_for = {name for (name,) in await database.fetch(_LIVE_WORKLOADS, sorted(HAS_WORKLOAD))}
+    return owed + behind + len(set(running) - asked_for)
+
+
+def _is_behind(bot: Page, row: Mapping[str, Any] | None) -> bool:
+    """Say whether the database knows less of a bot than the bot itself did."""
+    if row is None:
+        return True
+    place = Place(bot["place"])
+    reached = _FAR_OF_STATE.get(State(row["status"]), 0)
+    return bool(row["stored"] < bot["spoken"] or (place in _FAR and reached < _FAR.index(place)))
+
+
+async def reckon(
+    database: Any,  # noqa: ANN401 - asyncpg's type is generic in stubs alone
+    tickets: Sequence[Ticket],
+    bots: Sequence[Page],
+    *,
+    running: Sequence[str],
+    doubled: Sequence[str],
+) -> Violations:
+    """Count violations once every bot was stopped and has had the time to end."""
+    meetings = await database.fetch(_MEETINGS)
+    rooms = Counter(row["room"] for row in meetings)
+    over = {row["id"] for row in meetings if row["status"] in TERMINAL}
+    accepted = [ticket for ticket in tickets if ticket.meeting_id is not None]
+    commands = await database.fetch(_COMMANDS)
+    executed = Counter((bot["connection_id"], seq) for bot in bots for seq, _ in bot["executed"])
+    reconfigured = Counter(row["meeting_id"] for row in commands if row["action"] == "reconfigure")
+    stored = {row["id"]: row["stored"] for row in meetings}
+    return Violations(
+        lost_meetings=sum(ticket.meeting_id not in over for ticket in accepted),
+        lost_commands=sum(executed[row["connection_id"], row["seq"]] == 0 for row in commands)
+        + sum(max(0, ticket.configured - reconfigured[ticket.meeting_id]) for ticket in accepted),
+        lost_segments=sum(max(0, bot["spoken"] - stored.get(bot["meeting_id"], 0)) for bot in bots),
+        doubled_meetings=sum(count - 1 for count in rooms.values()),
+        doubled_workloads=len(doubled),
+        doubled_commands=sum(count - 1 for count in executed.values()),
+        orphaned_workloads=len(running),
+        disturbed=sum(row["reason"] != "stopped" or row["attempt"] != 1 for row in meetings),
+        lost_seats=await database.fetchval(_SEATS),
+    )
