@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.http import Connections
+from bench.connections import Connections
 from bench.processes import Server, Worker, server, worker
 from bench.wire import request
 from bench.world import World

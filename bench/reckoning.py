@@ -5,18 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import asyncpg
-
 from bench.fleet.diary import Page, Place
 from bench.traffic import Ticket
 from usher.domain.lifecycle import HAS_WORKLOAD, LIVE, TERMINAL, State
 
-Database = "asyncpg.Connection[asyncpg.Record]"
-
 _IN_FLIGHT = """
 SELECT clock_timestamp() AS at,
-    (SELECT coalesce(json_object_agg(s.status, s.meetings), '{}') FROM (
-        SELECT status, count(*) AS meetings FROM meetings WHERE status = ANY ($1::text[]) GROUP BY status) AS s) AS live,
+    (SELECT coalesce(json_object_agg(status, meetings), '{}') FROM (
+        SELECT status, count(*) AS meetings FROM meetings WHERE status = ANY ($1::text[]) GROUP BY 1) AS s) AS live,
     (SELECT count(*) FROM outbox WHERE buried_at IS NULL AND due_at <= now()) AS effects,
     (SELECT count(*) FROM commands WHERE acknowledged_at IS NULL) AS commands
 """

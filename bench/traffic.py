@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.fleet.script import Script
-from bench.http import Connections
+from bench.connections import Connections
 from bench.wire import request
 from bench.world import Customer
 

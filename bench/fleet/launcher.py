@@ -74,7 +74,8 @@ class FleetLauncher:
             answer = self._asked[number] = asyncio.get_running_loop().create_future()
             writer.write(json.dumps({"id": number, "do": do, "name": str(name), **more}).encode() + b"\n")
             async with asyncio.timeout(_ANSWER_S):
-                return await answer
+                said: dict[str, Any] = await answer
+                return said
         except OSError as error:  # TimeoutError is one
             raise Unavailable(f"The fleet does not answer ({type(error).__name__}).") from error
         finally:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import httpx
 
-from bench.http import Connections
+from bench.connections import Connections
 
 _ACKNOWLEDGEMENT = re.compile(r"/commands/(\d+)$")
 

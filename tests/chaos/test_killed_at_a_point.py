@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 import pytest
-from tests.support.chaos_diaries import read_diaries
 from tests.support.chaos_evidence import converged
+from tests.support.chaos_load import unheard
 from tests.support.chaos_script import Script
 from tests.support.chaos_theatre import Stage, story
 from tests.support.chaos_world import World
@@ -37,8 +37,7 @@ async def _play(stage: Stage, point: str, act: Callable[[World], Coroutine[None,
         evidence = await converged(world)
         (meeting,) = evidence.meetings
         assert (meeting.status, meeting.reason, meeting.attempt) == (end.status, end.reason, end.attempt)
-        said = {line["segment_id"] for diary in read_diaries(world.diaries) for line in diary.lines("said")}
-        assert said <= {one.segment_id for one in evidence.stored if one.completed}
+        assert unheard(world, evidence) == set()
 
 
 def _points(short: str, long: str) -> pytest.MarkDecorator:

@@ -95,3 +95,15 @@ async def test_a_delay_is_felt_in_both_directions() -> None:
         begun_s = asyncio.get_running_loop().time()
         assert await _ask(await asyncio.open_connection(LOOPBACK, proxy.port)) == b"hello\n"
         assert asyncio.get_running_loop().time() - begun_s >= 0.4
+
+
+async def test_forsaken_connections_stay_dead_and_new_ones_work() -> None:
+    async with _echo() as port, TcpProxy([port]) as proxy:
+        stream = await asyncio.open_connection(LOOPBACK, proxy.port)
+        assert await _ask(stream) == b"hello\n"
+        assert proxy.forsake() == 1
+        stream[1].write(b"anybody?\n")
+        assert await _ask(await asyncio.open_connection(LOOPBACK, proxy.port)) == b"hello\n"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await stream[0].readline()

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from redis.exceptions import RedisError
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.processes import Process, current
 
@@ -50,6 +51,7 @@ class Weather:
 
     Attributes:
         lost: Probability that a call does not arrive, and that its answer does not.
+        late: Probability that a call is done after its caller has given it up.
         twice: Probability that a message arrives twice.
         crash: Probability that the caller dies before a call, and after it.
         pause: Probability that the caller stands still for a while before a call, and after it.
@@ -59,6 +61,7 @@ class Weather:
 
     name: str
     lost: float = 0.0
+    late: float = 0.0
     twice: float = 0.0
     crash: float = 0.0
     pause: float = 0.0
@@ -109,7 +112,7 @@ class SeededPlan:
         for verdict, probability in (
             (Verdict.LOST, weather.lost),
             (Verdict.UNANSWERED, weather.lost),
-            (Verdict.LATE, weather.lost / 4),
+            (Verdict.LATE, weather.late),
             (Verdict.TWICE, twice),
             (Verdict.CRASH_BEFORE, crash),
             (Verdict.CRASH_AFTER, crash),
@@ -187,7 +190,7 @@ class Boundaries:
 
     async def _late(self, call: Callable[[], Awaitable[Any]]) -> None:
         await asyncio.sleep(self.plan.delay_s())
-        with suppress(UsherError):
+        with suppress(UsherError, RedisError):
             await call()
 
     async def befall(self, now: bool, verdict: Verdict, process: Process | None) -> None:

@@ -15,10 +15,11 @@ from tests.support.invariants import (
 from usher.adapters.memory.store_tables import Tables
 from usher.ports import Lane
 
-_ALLOWANCE = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0)
+PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0)
+ROUGH = Allowance(sweep_s=60.0, detection_s=120.0, kill_s=60.0, deadline_s=60.0)
 
 
-def evidence(world: Simulation, *, settled: bool) -> Evidence:
+def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evidence:
     """Return everything that is known of what happened so far."""
     tables, begin_s = world.store.tables, EPOCH.timestamp()
     return Evidence(
@@ -30,7 +31,7 @@ def evidence(world: Simulation, *, settled: bool) -> Evidence:
         outages=[(begin_s + a, begin_s + b) for a, b in world.outages.spans],
         settled=settled,
         policy=world.policy,
-        allowance=_ALLOWANCE,
+        allowance=allowance,
         commands=_commands(tables),
         executed={connection_id: log.executed for connection_id, log in world.fleet.logs.items()},
         confirmed=world.network.overheard.confirmed,
@@ -48,13 +49,14 @@ def evidence(world: Simulation, *, settled: bool) -> Evidence:
         answers=world.network.overheard.answers,
         key_uses=world.diary.key_uses,
         sightings=world.diary.sightings,
+        moves=world.store.moves,
         settlements=world.store.settlements,
     )
 
 
-def complaints(world: Simulation, *, settled: bool) -> list[str]:
+def complaints(world: Simulation, *, settled: bool, allowance: Allowance = PROMPT) -> list[str]:
     """Return everything that is wrong: violations, errors that no code expects, and text that got lost for nothing."""
-    found = violations(evidence(world, settled=settled))
+    found = violations(evidence(world, settled=settled, allowance=allowance))
     return [
         *found,
         *(f"bug: {what}" for what in dict.fromkeys(world.chronicle.bugs)),

@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 from tests.explorer.faults import Boundaries, Place, Verdict, now_s
 from tests.explorer.processes import Process, become, current
+from tests.explorer.store import SPEAKER
 from tests.support.invariants import Answer
 
 from usher.ports import Mark
@@ -69,7 +70,7 @@ class Network:
         await self._boundaries.befall(verdict in {Verdict.CRASH_BEFORE, Verdict.PAUSE_BEFORE}, verdict, client)
         patience_s = request.extensions.get("timeout", {}).get("read") or 5.0
         copies = 2 if verdict is Verdict.TWICE else 1
-        ways = [self._ground.spawn(self._deliver(request, verdict, meeting_id)) for _ in range(copies)]
+        ways = [self._ground.spawn(self._deliver(request, verdict, meeting_id, copy)) for copy in range(copies)]
         done, _ = await asyncio.wait(ways[:1], timeout=patience_s)
         await self._boundaries.befall(verdict in {Verdict.CRASH_AFTER, Verdict.PAUSE_AFTER}, verdict, client)
         if client is not None:
@@ -89,10 +90,12 @@ class Network:
             self._boundaries.chronicle.fault(now_s(), f"http {verdict}", actor, what, meeting_id)
         return verdict
 
-    async def _deliver(self, request: httpx.Request, verdict: Verdict, meeting_id: int | None) -> httpx.Response:
+    async def _deliver(
+        self, request: httpx.Request, verdict: Verdict, meeting_id: int | None, copy: int
+    ) -> httpx.Response:
         await asyncio.sleep(self._boundaries.plan.delay_s())
         endpoints = self._endpoints()
-        if verdict is Verdict.LATE:
+        if verdict is Verdict.LATE or copy:
             await asyncio.sleep(self._boundaries.plan.pause_s())
         if verdict is Verdict.LOST or Place.HTTP in self._boundaries.away or not endpoints:
             raise httpx.ConnectError("nobody is there", request=request)
@@ -108,6 +111,7 @@ class Network:
 
     async def _serve(self, endpoint: Endpoint, request: httpx.Request, meeting_id: int | None) -> httpx.Response:
         become(endpoint.process)
+        SPEAKER.set(_speaker(request))
         await endpoint.process.gate()
         served = await httpx.ASGITransport(endpoint.app, raise_app_exceptions=False).handle_async_request(request)
         answer = httpx.Response(served.status_code, headers=served.headers, content=await served.aread())
@@ -124,16 +128,16 @@ class Network:
         if chronicle.told and not _is_heartbeat(request):
             said = f"{request.method} {_last(request)} {request.content.decode()} → {answer.status_code}"
             chronicle.note(now_s(), endpoint.process.name, f"{said} {answer.text[:120]}", meeting_id)
-        parts = request.url.path.split("/")
-        if len(parts) < 5 or parts[1] != "internal" or request.method != "POST":
+        speaker = _speaker(request)
+        if speaker is None or request.method != "POST":
             return
         if _is_heartbeat(request):
             self._confirm(answer, meeting_id)
             return
         outcome = str(answer.json().get("outcome", "")) if answer.content and answer.is_success else ""
-        report = f"{'/'.join(parts[4:])} {request.content.decode()}"
-        chronicle.reported(f"{parts[3]} {report}")
-        self.overheard.answers.append(Answer(parts[3], report, answer.status_code, outcome))
+        report = f"{_last(request)} {request.content.decode()}"
+        chronicle.reported(f"{speaker} {report}")
+        self.overheard.answers.append(Answer(speaker, report, answer.status_code, outcome))
 
     def _confirm(self, answer: httpx.Response, meeting_id: int | None) -> None:
         if answer.is_success and meeting_id is not None:
@@ -150,6 +154,12 @@ class _Transport(httpx.AsyncBaseTransport):
         """Carry a request."""
         await request.aread()
         return await self._network.carry(request, self._meeting_id)
+
+
+def _speaker(request: httpx.Request) -> str | None:
+    """Return the connection of the bot that speaks, if it is one."""
+    parts = request.url.path.split("/")
+    return parts[3] if parts[1] == "internal" else None
 
 
 def _last(request: httpx.Request) -> str:

@@ -1,16 +1,21 @@
 """The one store of a run, and how processes reach it."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.faults import Boundaries, Place, Remote, now_s
-from tests.support.invariants import Settlement
+from tests.support.invariants import BotMove, Settlement
 
 from usher.adapters.memory.store import MemoryStore
 from usher.adapters.memory.store_tables import Tables
+from usher.domain.lifecycle import Source
 from usher.ports import Change, Claim, ClaimedEffect, Created, Lane, Meeting, NewMeeting, Store, Void
+
+SPEAKER: ContextVar[str | None] = ContextVar("speaker", default=None)
+"""The connection whose report is being served."""
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,6 +30,7 @@ class WatchedStore(MemoryStore):
 
     Attributes:
         settlements: What was written under claims.
+        moves: What bots moved by their reports.
     """
 
     def __init__(self, chronicle: Chronicle) -> None:
@@ -32,6 +38,7 @@ class WatchedStore(MemoryStore):
         self._chronicle = chronicle
         self._claimed: dict[Claim, tuple[int, float]] = {}
         self.settlements: list[Settlement] = []
+        self.moves: list[BotMove] = []
 
     @property
     def tables(self) -> Tables:
@@ -50,6 +57,9 @@ class WatchedStore(MemoryStore):
         changed = await super().change(change)
         if isinstance(changed, Meeting):
             self._note(changed, str(change.transition.event), str(change.by), change.detail)
+            speaker = SPEAKER.get()
+            if speaker is not None and change.by is Source.BOT:
+                self.moves.append(BotMove(changed.meeting_id, changed.version, self.tables.attempts[speaker]))
             self._settled(change.claim)
         return changed
 

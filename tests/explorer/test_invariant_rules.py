@@ -9,6 +9,7 @@ from tests.support.invariants import (
     RULES,
     Access,
     Answer,
+    BotMove,
     CommandRecord,
     Delivery,
     Evidence,
@@ -177,6 +178,14 @@ PLANTED: dict[str, tuple[str, Evidence]] = {
     ),
     "a state that went backwards": ("I6", replace(_good(), sightings=[*reversed(_good().sightings)])),
     "a state that never was": ("I6", replace(_good(), sightings=[Sighting("ann", 7, 2, State.ACTIVE)])),
+    "moved by a bot of an older attempt": (
+        "I6",
+        replace(_story(*_RETRIED, (Event.LAUNCH_BEGUN, 9), (Event.ADMITTED, 10)), moves=[BotMove(7, 6, 1)]),
+    ),
+    "back into the meeting after a stop": (
+        "I8",
+        _story(*_PENDING, (Event.CRASHED, 5), (Event.STOP_REQUESTED, 6), (Event.RETRY_GRANTED, 7)),
+    ),
     "a command executed twice": ("I7", replace(_good(), executed={"c7.1": [1, 1]})),
     "a command that nobody sent": ("I7", replace(_good(), executed={"c7.1": [1, 2]})),
     "applied, but not executed": ("I7", replace(_good(), executed={"c7.1": []})),

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -40,14 +41,17 @@ class Caller:
         """Close the connections."""
         await self._http.aclose()
 
-    async def send(self, script: Script, *, name: str | None = None) -> int:
+    async def send(self, script: Script, *, name: str | None = None, join_in_s: float | None = None) -> int:
         """Send a bot, once, however often it takes to say so; returns the meeting's id.
 
         Args:
             script: What the bot does.
             name: Native id of the meeting; a new one if left out.
+            join_in_s: When it shall be at the door, from now; at once if left out.
         """
         body = {"platform": "room", "native_meeting_id": name or next(self._names), "bot_name": script.to_name()}
+        if join_in_s is not None:
+            body["join_at"] = (datetime.now(UTC) + timedelta(seconds=join_in_s)).isoformat()
         key = uuid.uuid4().hex
         answer = await self._until_answered("POST", "/bots", body, {"Idempotency-Key": key})
         meeting_id = answer.json().get("id") if answer.is_success else None

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
 
 from redis.exceptions import RedisError
 from tests.support.chaos_diaries import read_diaries
@@ -13,6 +15,7 @@ from tests.support.invariants.evidence import (
     CommandRecord,
     Evidence,
     Leftover,
+    Life,
     StoredSegment,
 )
 
@@ -49,8 +52,14 @@ async def unsettled(world: World) -> list[str]:
     ]
 
 
-async def converged(world: World) -> Evidence:
-    """Wait until everything has come to its end and return the evidence, which has to be without violations."""
+async def converged(world: World, *, strangers: Collection[Life] = (), twin: Evidence | None = None) -> Evidence:
+    """Wait until everything has come to its end and return the evidence, which has to be without violations.
+
+    Args:
+        world: Where the story was played.
+        strangers: Runs of workloads that the test itself started.
+        twin: Evidence of the same story with another wall clock.
+    """
     left = ["nobody has looked"]
     try:
         async with asyncio.timeout(_SETTLE_S):
@@ -62,6 +71,8 @@ async def converged(world: World) -> Evidence:
     except TimeoutError:
         raise AssertionError("it does not come to an end: " + "; ".join(left)) from None
     evidence = await gather(world)
+    asked_for = [life for life in evidence.lives if life not in strangers]
+    evidence = replace(evidence, lives=asked_for, twin=twin)
     assert violations(evidence) == []
     return evidence
 

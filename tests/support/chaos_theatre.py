@@ -12,6 +12,9 @@ from tests.support.chaos_story import tell
 from tests.support.chaos_world import World, open_world
 from tests.support.servers import fresh_database
 
+from usher.adapters.embedded.ports import free_port
+from usher.adapters.embedded.postgres import EmbeddedPostgres
+from usher.adapters.postgres.migrate import migrate
 from usher.settings import LifecycleSettings
 
 STAGES = 5
@@ -55,6 +58,15 @@ class Stage:
             except BaseException as error:
                 error.add_note(await tell(world))
                 raise
+
+    @asynccontextmanager
+    async def postgres(self, directory: Path | None = None) -> AsyncIterator[EmbeddedPostgres]:
+        """Start a migrated PostgreSQL of the story's own, which keeps its port and what was committed."""
+        home = directory or self.directory / "disk"
+        home.mkdir(exist_ok=True)
+        async with EmbeddedPostgres(home / "postgres", port=free_port()) as server:
+            await migrate(server.dsn)
+            yield server
 
 
 class Theatre:

@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,12 @@ _END_S = 5.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(slots=True)
+class _Connection:
+    ends: list[_Stream]
+    forsaken: bool = False
 
 
 class TcpProxy:
@@ -41,7 +48,7 @@ class TcpProxy:
         self._audible = asyncio.Event()
         self._audible.set()
         self._turns = itertools.count()
-        self._connections: dict[asyncio.Task[None], list[_Stream]] = {}
+        self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,11 +83,20 @@ class TcpProxy:
         else:
             self._audible.set()
 
+    def forsake(self) -> int:
+        """Forward nothing more, ever, over the connections that there are, and return how many those are.
+
+        Nobody is told, as where a firewall has forgotten them. New connections work.
+        """
+        for connection in self._connections.values():
+            connection.forsaken = True
+        return len(self._connections)
+
     async def cut(self) -> int:
         """Reset every connection that there is, at both ends, and return how many those were."""
         tasks = list(self._connections)
         for task in tasks:
-            for _, writer in self._connections[task]:
+            for _, writer in self._connections[task].ends:
                 _reset(writer)
             task.cancel()
         if tasks:
@@ -91,18 +107,18 @@ class TcpProxy:
         task = asyncio.current_task()
         assert task is not None
         self.accepted += 1
-        streams = self._connections[task] = [(reader, writer)]
+        connection = self._connections[task] = _Connection([(reader, writer)])
         try:
             upstream = None if self.closed else await self._connect()
             if upstream is None:
                 _reset(writer)
                 return
-            streams.append(upstream)
-            await self._forward_both((reader, writer), upstream)
+            connection.ends.append(upstream)
+            await self._forward_both(connection)
         except asyncio.CancelledError:
             pass  # by `cut`: asyncio's server would print the end of a cancelled handler as an error
         finally:
-            for _, end in streams:
+            for _, end in connection.ends:
                 end.close()
             del self._connections[task]
 
@@ -117,10 +133,11 @@ class TcpProxy:
                     return await asyncio.open_connection(LOOPBACK, port)
         return None
 
-    async def _forward_both(self, client: _Stream, server: _Stream) -> None:
+    async def _forward_both(self, connection: _Connection) -> None:
+        client, server = connection.ends
         directions = {
-            asyncio.create_task(self._forward(client[0], server[1])),
-            asyncio.create_task(self._forward(server[0], client[1])),
+            asyncio.create_task(self._forward(client[0], server[1], connection)),
+            asyncio.create_task(self._forward(server[0], client[1], connection)),
         }
         try:
             await asyncio.wait(directions)
@@ -128,20 +145,25 @@ class TcpProxy:
             for direction in directions:
                 direction.cancel()
 
-    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, connection: _Connection) -> None:
         """Forward one direction to its end; a reset of one side becomes a reset of the other."""
         try:
             while data := await source.read(_CHUNK_BYTES):
                 if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                await self._audible.wait()
+                await self._may_speak(connection)
                 sink.write(data)
                 await sink.drain()
-            await self._audible.wait()
+            await self._may_speak(connection)
             if sink.can_write_eof():
                 sink.write_eof()
         except OSError:
             _reset(sink)
+
+    async def _may_speak(self, connection: _Connection) -> None:
+        await self._audible.wait()
+        if connection.forsaken:
+            await asyncio.Event().wait()  # until it is cut
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

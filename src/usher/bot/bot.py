@@ -143,7 +143,6 @@ class Bot:
         await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         ending = _outcome(staying) if staying.done() else self._interruption()
         self.callbacks.prepare_exit(ending.exit_code, ending.reason, ending.detail)
-        self._legacy.update()
         self._begin("last words", self._legacy.run())
         self._ending()
         staying.cancel()

@@ -5,8 +5,10 @@ simply not in it, and a workload in the listing whose meeting is not live was ov
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
 
@@ -47,9 +49,11 @@ class Unknown:
 Observation = Running | Exited | Gone | Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class WorkloadName:
-    """Deterministic name of what runs for one attempt: `usher-<meeting_id>-<attempt>`."""
+class WorkloadName(NamedTuple):
+    """Deterministic name of what runs for one attempt: `usher-<meeting_id>-<attempt>`.
+
+    A tuple, because thousands are looked up in each pass: it hashes and compares without running Python code.
+    """
 
     meeting_id: int
     attempt: int
@@ -87,6 +91,48 @@ class Watched:
     def workload(self) -> WorkloadName:
         """The name of the current attempt's workload."""
         return WorkloadName(self.meeting_id, self.attempt)
+
+
+class Standing(NamedTuple):
+    """What several watched meetings have in common; the words are those of `Watched`."""
+
+    status: State
+    deadline_passed: bool
+    lease_expired: bool
+    missed: bool
+
+
+class Watchlist(Collection[Watched]):
+    """Watched meetings, gathered by how they stand.
+
+    Of ten thousand meetings nearly all stand alike, and what stands alike is judged at once.
+
+    Args:
+        standings: For each standing, the workloads of the meetings, and the version of each meeting.
+    """
+
+    def __init__(self, standings: Mapping[Standing, Mapping[WorkloadName, int]]) -> None:
+        self.standings = standings
+
+    @classmethod
+    def of(cls, rows: Iterable[Watched]) -> Self:
+        """Gather rows that come one by one."""
+        standings: dict[Standing, dict[WorkloadName, int]] = defaultdict(dict)
+        for row in rows:
+            standing = Standing(row.status, row.deadline_passed, row.lease_expired, row.missed)
+            standings[standing][row.workload] = row.version
+        return cls(standings)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.standings.values()))
+
+    def __iter__(self) -> Iterator[Watched]:
+        for standing, members in self.standings.items():
+            for name, version in members.items():
+                yield Watched(name.meeting_id, name.attempt, *standing, version)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == one for one in self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,49 +178,45 @@ def plan(
             about any workload.
         suspects: `suspects` of the pass before.
     """
+    watchlist = rows if isinstance(rows, Watchlist) else Watchlist.of(rows)
     findings: list[Finding] = []
     doubted: set[WorkloadName] = set()
-    current: set[WorkloadName] = set()
-    for row in rows:
-        current.add(row.workload)
-        finding = _overdue(row)
-        if finding is None and observed is not None:
-            finding = _dead(row, observed.get(row.workload, Gone()))
-            if finding is not None and row.workload not in suspects:
-                doubted.add(row.workload)
-                finding = None
-        if finding is not None:
-            findings.append(finding)
+    for standing, members in watchlist.standings.items():
+        event = _overdue(standing)
+        if event is not None:
+            findings += [Finding(*name, event, "", version) for name, version in members.items()]
+        elif observed is not None and standing.status in _JUDGED:
+            dead = list(_dead(standing.status, members, observed))
+            findings += [finding for name, finding in dead if name in suspects]
+            doubted.update(name for name, _ in dead if name not in suspects)
+    current = set[WorkloadName]().union(*watchlist.standings.values())
     removals = tuple(name for name in observed or () if name not in current)
     return Plan(tuple(findings), removals, frozenset(doubted))
 
 
-def _overdue(row: Watched) -> Finding | None:
-    if row.lease_expired and row.status in LEASED:
-        return _found(row, Event.LEASE_EXPIRED)
-    if row.missed:
-        return _found(row, Event.MISSED)
-    if row.deadline_passed:
-        return _found(row, Event.DEADLINE_PASSED)
-    return None
+_JUDGED = HAS_WORKLOAD - {State.ERROR}
+"""States in which the end of a workload is news; in `error` it is what clean-up is there to confirm."""
 
 
-def _dead(row: Watched, observation: Observation) -> Finding | None:
-    """Say what the launcher's word about the workload means, if it means the end of it.
+def _overdue(standing: Standing) -> Event | None:
+    if standing.lease_expired and standing.status in LEASED:
+        return Event.LEASE_EXPIRED
+    if standing.missed:
+        return Event.MISSED
+    return Event.DEADLINE_PASSED if standing.deadline_passed else None
 
-    While the attempt is being launched an absent workload means nothing, and in `error` its end is what clean-up
-    is there to confirm.
+
+def _dead(
+    status: State, members: Mapping[WorkloadName, int], observed: Mapping[WorkloadName, Observation]
+) -> Iterator[tuple[WorkloadName, Finding]]:
+    """Say of which workloads the launcher's word means the end, and what it is.
+
+    While an attempt is being launched an absent workload means nothing.
     """
-    if row.status not in HAS_WORKLOAD or row.status is State.ERROR:
-        return None
-    match observation:
-        case Exited(code, detail):
-            return _found(row, Event.CRASHED, f"exit code {code}. {detail}".strip())
-        case Gone() if row.status not in LAUNCHING:
-            return _found(row, Event.WORKLOAD_VANISHED)
-        case _:
-            return None
-
-
-def _found(row: Watched, event: Event, detail: str = "") -> Finding:
-    return Finding(row.meeting_id, row.attempt, event, detail, row.version)
+    for name in [name for name in members if not isinstance(observed.get(name), Running)]:
+        match observed.get(name, Gone()):
+            case Exited(code, detail):
+                said = f"exit code {code}. {detail}".strip()
+                yield name, Finding(*name, Event.CRASHED, said, members[name])
+            case Gone() if status not in LAUNCHING:
+                yield name, Finding(*name, Event.WORKLOAD_VANISHED, "", members[name])

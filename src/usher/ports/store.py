@@ -1,6 +1,6 @@
 """The state of the system. Times are the store's own clock: nobody passes "now" in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from usher.domain.meeting import Platform
@@ -65,7 +65,7 @@ class Meetings(Protocol):
         """Return the attempt that has or had this connection."""
         ...
 
-    async def watched(self, policy: Policy) -> Sequence[Watched]:
+    async def watched(self, policy: Policy) -> Collection[Watched]:
         """Return every meeting that is not over, judged by the store's clock.
 
         A lease expires only while heartbeats are being taken (`Leases.attend`) and have been for a whole lease.

@@ -106,6 +106,20 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class BotMove:
+    """A change of a meeting that a bot's report led to.
+
+    Attributes:
+        version: The meeting's version after it.
+        attempt: Of the bot that reported.
+    """
+
+    meeting_id: int
+    version: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Access:
     """Something that a bot's credentials opened: whose they were, what they were used on, and where."""
 
@@ -152,6 +166,7 @@ class Evidence:
         now_s: The present; None if the evidence says nothing of the present.
         outages: Spans in which nobody could act: the store, the launcher or every manager was away. They may overlap.
             Promises about time are judged by the time between them.
+        moves: Changes, and which bot reported them.
         settled: Whether everything has had the time to come to its end.
         commands: By connection, in order.
         executed: By connection, the numbers that the bot says it executed, in that order. Only of bots that noted it.
@@ -181,6 +196,7 @@ class Evidence:
     accounts: Collection[str] | None = None
     leftovers: Sequence[Leftover] = ()
     answers: Sequence[Answer] = ()
+    moves: Sequence[BotMove] = ()
     key_uses: Sequence[KeyUse] = ()
     deliveries: Sequence[Delivery] | None = None
     sightings: Sequence[Sighting] = ()

@@ -7,9 +7,10 @@ from itertools import pairwise
 from tests.support.invariants.evidence import Evidence
 
 from usher.app.transitions import deadline_s
-from usher.domain.lifecycle import COUNTED, IN_MEETING, MISSABLE, TABLE, TERMINAL, Event, State
+from usher.domain.lifecycle import COUNTED, ENDING, IN_MEETING, MISSABLE, TABLE, TERMINAL, Event, State
 from usher.ports import Meeting, MeetingEvent
 
+_AFTER_STOP = TERMINAL | ENDING | {State.ERROR}
 _ROWS = {(row.from_state, row.event, row.to_state): row for row in TABLE}
 
 History = Sequence[MeetingEvent]
@@ -123,6 +124,27 @@ def reports_count_once(evidence: Evidence) -> Iterator[str]:
             yield f"I6: connection {answer.connection_id}: {answer.report} was over, and then answered {said}"
         elif known != said:
             yield f"I6: connection {answer.connection_id}: {answer.report} was answered {known}, repeated {said}"
+
+
+def old_attempts_move_nothing(evidence: Evidence) -> Iterator[str]:
+    """I6: what a bot reports moves its meeting only while its attempt is the current one."""
+    for move in evidence.moves:
+        for line in evidence.events.get(move.meeting_id, ()):
+            if line.version == move.version and line.attempt != move.attempt:
+                yield (
+                    f"I6: meeting {move.meeting_id}: the bot of attempt {move.attempt} moved it by {line.event}"
+                    f" to version {line.version}, which is of attempt {line.attempt}"
+                )
+
+
+def a_stop_stands(evidence: Evidence) -> Iterator[str]:
+    """I8: after a stop a meeting only ever comes nearer to its end."""
+    for meeting_id, history in evidence.events.items():
+        stopped = False
+        for line in history:
+            stopped = stopped or line.event is Event.STOP_REQUESTED
+            if stopped and line.to_state not in _AFTER_STOP:
+                yield f"I8: meeting {meeting_id}: was stopped, and then {line.event} made it {line.to_state}"
 
 
 def sightings_are_true(evidence: Evidence) -> Iterator[str]:

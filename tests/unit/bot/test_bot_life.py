@@ -300,6 +300,25 @@ async def test_the_end_is_announced_once_and_before_the_meeting_is_left(world: W
     assert scripted.endings == [False]
 
 
+async def test_gone_it_does_not_wait_long_for_a_redis_that_may_know_it_no_more(world: World) -> None:
+    async def hear_that_it_is_over(scripted: Scripted, progress: Progress) -> Ending:
+        scripted.manager.over = True
+        scripted.say(1, "hello")
+        return await _stay_for_ever(scripted, progress)
+
+    limits = Limits(flush_s=10 * _PATIENCE_S, void_flush_s=0.1)
+    scripted = world.bot(hear_that_it_is_over, limits)
+    await world.redis.set("occupied", "x" * 100)
+    await world.redis.config_set("maxmemory", "1")
+    try:
+        assert await scripted.run() == 0
+    finally:
+        await world.redis.config_set("maxmemory", "0")
+    words = scripted.last_words()
+    assert words.reports == []
+    assert scripted.texts(words) == ["hello", "the last words"]
+
+
 async def test_cancelled_it_dies_without_a_word(world: World) -> None:
     before = asyncio.all_tasks()
     scripted = world.bot(_stay_for_ever)

@@ -124,3 +124,35 @@ async def test_what_waits_is_bounded_and_final_text_stays_longest(redis: Redis, 
 async def test_a_flush_with_nothing_to_send_is_done(publisher: Publisher) -> None:
     async with asyncio.timeout(1.0):
         await publisher.flush(_PATIENCE_S)
+
+
+async def test_what_is_sent_again_does_not_replace_what_is_newer(redis: Redis, publisher: Publisher) -> None:
+    publisher.publish(_entry("s:1", 1, "old", completed=True))
+    await publisher.flush(_PATIENCE_S)
+    away = _Away(redis)
+    await away.begin()
+    publisher.publish(_entry("s:1", 2, "new", completed=True))
+    later_s = asyncio.get_running_loop().time() + 10.0
+    for _ in range(2):
+        publisher.settle(publisher.unconfirmed.marks(later_s), [], later_s)
+    assert [item.segment.text for item in publisher.undelivered()] == ["new"]
+    await away.end()
+    await publisher.flush(_PATIENCE_S)
+    assert [segment.text for segment in await _segments(redis)] == ["old", "new"]
+    assert not publisher.delivered
+
+
+async def test_final_text_is_delivered_when_the_manager_has_it_and_partial_text_when_it_is_sent(
+    publisher: Publisher,
+) -> None:
+    publisher.publish(_entry("s:1", 0, "hel"))
+    assert not publisher.delivered
+    await publisher.flush(_PATIENCE_S)
+    assert publisher.delivered
+    publisher.publish(_entry("s:1", 1, "Hello.", completed=True))
+    await publisher.flush(_PATIENCE_S)
+    assert not publisher.delivered
+    now_s = asyncio.get_running_loop().time()
+    asked = publisher.unconfirmed.marks(now_s, settled=False)
+    publisher.settle(asked, asked, now_s)
+    assert publisher.delivered

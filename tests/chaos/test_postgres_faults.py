@@ -1,0 +1,131 @@
+"""PostgreSQL stops at once, throws its clients out, or has no room left."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+from tests.support.chaos_load import send_all, stop_all, until_in
+from tests.support.chaos_theatre import Stage, story
+from tests.support.chaos_world import World
+
+from usher.adapters.embedded.postgres import EmbeddedPostgres
+
+_TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'usher'"
+_DISK_MB = 256
+_BLOCK_BYTES = 1 << 16
+
+
+async def _stop_at_once(server: EmbeddedPostgres) -> None:
+    """Immediate shutdown: no checkpoint, no farewell. Source: PostgreSQL manual, "Shutting Down the Server"."""
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGQUIT)
+    await server.wait_dead()
+    await server.stop()
+
+
+@story
+async def test_postgres_is_stopped_at_once_and_restarted(stage: Stage) -> None:
+    async with stage.postgres() as server, stage.world(dsn=server.dsn) as world:
+        await world.manager()
+        await world.manager()
+        meetings = await send_all(world)
+        async with world.outage():
+            await _stop_at_once(server)
+            await asyncio.sleep(3.0)
+            await server.start()
+        await until_in(world, meetings)
+        await stop_all(world)
+
+
+@story
+async def test_postgres_is_stopped_at_once_again_and_again_while_requests_come_in(stage: Stage) -> None:
+    async with stage.postgres() as server, stage.world(dsn=server.dsn) as world:
+        await world.manager()
+        await world.manager()
+        sending = asyncio.create_task(send_all(world))
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            async with world.outage():
+                await _stop_at_once(server)
+                await server.start()
+        await until_in(world, await sending)
+        await stop_all(world)
+
+
+@story
+async def test_all_backends_are_terminated_again_and_again(stage: Stage) -> None:
+    async with stage.postgres() as server, stage.world(dsn=server.dsn) as world:
+        await world.manager()
+        await world.manager()
+        terminating = asyncio.create_task(_terminate_backends(world, times=25))
+        await until_in(world, await send_all(world))
+        assert await terminating > 0
+        await stop_all(world)
+
+
+async def _terminate_backends(world: World, *, times: int) -> int:
+    """Throw every client out, the test's own store included, and return how many that were."""
+    count = 0
+    for _ in range(times):
+        await asyncio.sleep(0.3)
+        count += int((await world.rows(_TERMINATE))[0][0])
+    return count
+
+
+@story
+async def test_the_disk_of_postgres_is_full_for_a_while(stage: Stage) -> None:
+    async with _small_disk(stage.directory / "disk") as disk, stage.postgres(disk) as server:
+        async with stage.world(dsn=server.dsn) as world:
+            await world.manager()
+            meetings = await send_all(world, stay_s=15.0)
+            await until_in(world, meetings)
+            async with world.outage():
+                filling = disk / "filling"
+                for _ in range(20):
+                    await asyncio.to_thread(_fill, filling)
+                    await asyncio.sleep(0.5)
+                filling.unlink()
+                await _restart_if_dead(server)
+            await stop_all(world)
+
+
+@asynccontextmanager
+async def _small_disk(directory: Path) -> AsyncIterator[Path]:
+    """Mount a file system that has little room."""
+    directory.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can only be mounted by root: the full disk is NOT tested here")
+    mounting = await asyncio.to_thread(_run, "mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(directory))
+    if mounting:
+        pytest.skip(f"no file system can be mounted: the full disk is NOT tested here ({mounting})")
+    try:
+        yield directory
+    finally:
+        await asyncio.to_thread(_run, "umount", "--lazy", str(directory))
+
+
+def _run(*command: str) -> str:
+    """Run a command and return what it complains of."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30.0, check=False)  # noqa: S603 - constants
+    return done.stderr if done.returncode else ""
+
+
+def _fill(path: Path) -> None:
+    """Take all the room that there is."""
+    with path.open("ab", buffering=0) as file, suppress(OSError):
+        while file.write(b"\0" * _BLOCK_BYTES):
+            pass
+
+
+async def _restart_if_dead(server: EmbeddedPostgres) -> None:
+    """Do what an operator does. PostgreSQL gives up where it cannot write its log ahead."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1.0):
+            await server.wait_dead()
+            await server.stop()
+            await server.start()
