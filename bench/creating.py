@@ -11,7 +11,7 @@ from bench.world import Customer, World
 _CUSTOMERS = 64
 
 
-def create_request(customer: Customer, room: str) -> str:
+def create_request(customer: Customer, room: str, *, bot_name: str = "Notetaker") -> str:
     """Return the request for a bot in a room: Usher goes by the key, the floor by the user's id."""
     return request(
         "POST",
@@ -20,7 +20,7 @@ def create_request(customer: Customer, room: str) -> str:
         {
             "platform": "room",
             "native_meeting_id": room,
-            "bot_name": "Notetaker",
+            "bot_name": bot_name,
             "language": "en",
             "task": "transcribe",
         },

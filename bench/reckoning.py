@@ -3,11 +3,16 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
+
+import asyncpg
 
 from bench.fleet.diary import Page, Place
 from bench.traffic import Ticket
 from usher.domain.lifecycle import HAS_WORKLOAD, LIVE, TERMINAL, State
+
+Row = Mapping[str, Any]
+Database: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 _IN_FLIGHT = """
 SELECT clock_timestamp() AS at,
@@ -41,7 +46,9 @@ _COMMANDS = "SELECT meeting_id, connection_id, seq, action FROM commands"
 
 _SEATS = "SELECT coalesce(sum(active_bots), 0) FROM users"
 
-_LIVE_WORKLOADS = "SELECT 'usher-' || id || '-' || attempt FROM meetings WHERE status = ANY ($1::text[])"
+_LIVE_WORKLOADS = """
+SELECT 'usher-' || id || '-' || attempt AS name FROM meetings WHERE status = ANY ($1::text[])
+"""
 
 _FAR = (Place.LAUNCHED, Place.JOINING, Place.LOBBY, Place.MEETING)
 _FAR_OF_STATE = {
@@ -92,13 +99,15 @@ class Violations:
         return [f"{one.name.replace('_', ' '):20}{getattr(self, one.name):8}" for one in fields(self)]
 
 
-async def in_flight(database: Any) -> Mapping[str, Any]:  # noqa: ANN401 - asyncpg's type is generic in stubs alone
-    """Return what is under way, and when that was by the database's clock (`at`)."""
+async def in_flight(database: Database) -> Row:
+    """Return what is under way (`live` by state as JSON, `effects`, `commands`), and when (`at`, database's clock)."""
     row = await database.fetchrow(_IN_FLIGHT, sorted(LIVE))
+    if row is None:
+        raise RuntimeError("a SELECT without FROM returned nothing")
     return dict(row)
 
 
-async def unsettled(database: Any, at: object, bots: Sequence[Page], running: Sequence[str]) -> int:  # noqa: ANN401
+async def unsettled(database: Database, at: object, bots: Sequence[Page], running: Sequence[str]) -> int:
     """Count what has not come to rest of all that was under way when a manager died.
 
     Args:
@@ -108,13 +117,15 @@ async def unsettled(database: Any, at: object, bots: Sequence[Page], running: Se
         running: Workloads that run now.
     """
     owed: int = await database.fetchval(_OWED, at)
-    rows = {row["connection_id"]: row for row in await database.fetch(_ROWS, [bot["connection_id"] for bot in bots])}
+    rows = {
+        row["connection_id"]: dict(row) for row in await database.fetch(_ROWS, [bot["connection_id"] for bot in bots])
+    }
     behind = sum(_is_behind(bot, rows.get(bot["connection_id"])) for bot in bots)
-    asked_for = {name for (name,) in await database.fetch(_LIVE_WORKLOADS, sorted(HAS_WORKLOAD))}
+    asked_for = {row["name"] for row in await database.fetch(_LIVE_WORKLOADS, sorted(HAS_WORKLOAD))}
     return owed + behind + len(set(running) - asked_for)
 
 
-def _is_behind(bot: Page, row: Mapping[str, Any] | None) -> bool:
+def _is_behind(bot: Page, row: Row | None) -> bool:
     """Say whether the database knows less of a bot than the bot itself did."""
     if row is None:
         return True
@@ -123,32 +134,58 @@ def _is_behind(bot: Page, row: Mapping[str, Any] | None) -> bool:
     return bool(row["stored"] < bot["spoken"] or (place in _FAR and reached < _FAR.index(place)))
 
 
-async def reckon(
-    database: Any,  # noqa: ANN401 - asyncpg's type is generic in stubs alone
-    tickets: Sequence[Ticket],
-    bots: Sequence[Page],
-    *,
-    running: Sequence[str],
-    doubled: Sequence[str],
-) -> Violations:
-    """Count violations once every bot was stopped and has had the time to end."""
-    meetings = await database.fetch(_MEETINGS)
-    rooms = Counter(row["room"] for row in meetings)
-    over = {row["id"] for row in meetings if row["status"] in TERMINAL}
-    accepted = [ticket for ticket in tickets if ticket.meeting_id is not None]
-    commands = await database.fetch(_COMMANDS)
-    executed = Counter((bot["connection_id"], seq) for bot in bots for seq, _ in bot["executed"])
-    reconfigured = Counter(row["meeting_id"] for row in commands if row["action"] == "reconfigure")
-    stored = {row["id"]: row["stored"] for row in meetings}
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known after every bot was stopped and has had the time to end.
+
+    Attributes:
+        meetings: Rows of the database: id, room, connection_id, status, reason, attempt, stored (number of segments).
+        commands: Rows of the database: meeting_id, connection_id, seq, action.
+        seats: How many bots users are counted to have.
+        tickets: What users were promised.
+        bots: What bots have lived through.
+        running: Workloads that run.
+        doubled: Workloads that began beside another one in the same room.
+    """
+
+    meetings: Sequence[Row]
+    commands: Sequence[Row]
+    seats: int
+    tickets: Sequence[Ticket]
+    bots: Sequence[Page]
+    running: Sequence[str]
+    doubled: Sequence[str]
+
+
+async def gather(database: Database, tickets: Sequence[Ticket], report: Mapping[str, Any]) -> Evidence:
+    """Read the database, beside a fleet's report."""
+    return Evidence(
+        meetings=[dict(row) for row in await database.fetch(_MEETINGS)],
+        commands=[dict(row) for row in await database.fetch(_COMMANDS)],
+        seats=await database.fetchval(_SEATS),
+        tickets=tickets,
+        bots=report["bots"],
+        running=report["running"],
+        doubled=report["doubled"],
+    )
+
+
+def judge(known: Evidence) -> Violations:
+    """Count violations."""
+    accepted = [ticket for ticket in known.tickets if ticket.meeting_id is not None]
+    over = {row["id"] for row in known.meetings if row["status"] in TERMINAL}
+    stored = {row["id"]: row["stored"] for row in known.meetings}
+    reconfigured = Counter(row["meeting_id"] for row in known.commands if row["action"] == "reconfigure")
+    executed = Counter((bot["connection_id"], seq) for bot in known.bots for seq, _ in bot["executed"])
+    unwritten = sum(max(0, ticket.configured - reconfigured[ticket.meeting_id]) for ticket in accepted)
     return Violations(
         lost_meetings=sum(ticket.meeting_id not in over for ticket in accepted),
-        lost_commands=sum(executed[row["connection_id"], row["seq"]] == 0 for row in commands)
-        + sum(max(0, ticket.configured - reconfigured[ticket.meeting_id]) for ticket in accepted),
-        lost_segments=sum(max(0, bot["spoken"] - stored.get(bot["meeting_id"], 0)) for bot in bots),
-        doubled_meetings=sum(count - 1 for count in rooms.values()),
-        doubled_workloads=len(doubled),
+        lost_commands=unwritten + sum(executed[row["connection_id"], row["seq"]] == 0 for row in known.commands),
+        lost_segments=sum(max(0, bot["spoken"] - stored.get(bot["meeting_id"], 0)) for bot in known.bots),
+        doubled_meetings=sum(count - 1 for count in Counter(row["room"] for row in known.meetings).values()),
+        doubled_workloads=len(known.doubled),
         doubled_commands=sum(count - 1 for count in executed.values()),
-        orphaned_workloads=len(running),
-        disturbed=sum(row["reason"] != "stopped" or row["attempt"] != 1 for row in meetings),
-        lost_seats=await database.fetchval(_SEATS),
+        orphaned_workloads=len(known.running),
+        disturbed=sum(row["reason"] != "stopped" or row["attempt"] != 1 for row in known.meetings),
+        lost_seats=known.seats,
     )

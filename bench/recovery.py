@@ -20,16 +20,15 @@ from bench.fleet.script import Script
 from bench.manager import Fleet, Manager, answered, open_fleet, open_manager
 from bench.metric import FULL
 from bench.processes import server
-from bench.reckoning import Violations, in_flight, reckon, unsettled
+from bench.reckoning import Violations, gather, in_flight, judge, unsettled
 from bench.traffic import Pace, Traffic
+from bench.waiting import until
 from bench.world import World, open_world
 
 _CUSTOMERS = 50
-_LOOK_S = 0.1
-_CONVERGE_S = 60.0
+_LAST_REPORTS_S = 1.0
+_SETTLE_S = 60.0
 _END_S = 60.0
-_MOST_BACK_S = 2.0
-_MOST_CONVERGED_S = 5.0
 
 Say = Callable[[str], None]
 
@@ -44,7 +43,7 @@ class Kill:
         commands: Commands that were accepted and not acknowledged.
         floor_s: How long a bare server with the same framework and driver took to start, just before.
         back_s: From the kill until the API answered that all is well.
-        converged_s: From the kill until nothing was left of what it had interrupted.
+        settled_s: From the kill until nothing was left of what it had interrupted.
     """
 
     live: Mapping[str, int]
@@ -52,7 +51,7 @@ class Kill:
     commands: int
     floor_s: float
     back_s: float
-    converged_s: float
+    settled_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +94,7 @@ async def recover(world: World, *, bots: int, kills: int, calm_s: float, say: Sa
         say("all bots are being stopped …")
         await traffic.stop_all()
         report = await _over(fleet)
-        violations = await reckon(
-            world.database, traffic.tickets, report["bots"], running=report["running"], doubled=report["doubled"]
-        )
+        violations = judge(await gather(world.database, traffic.tickets, report))
         return Recovery(done, len(traffic.tickets), violations, traffic.refused)
 
 
@@ -117,11 +114,14 @@ async def _kill(world: World, fleet: Fleet, manager: Manager) -> Kill:
     bots: Sequence[Page] = (await fleet.tell("report"))["bots"]
     await starting
     back_s = time.monotonic() - killed
-    async with asyncio.timeout(_CONVERGE_S):
-        while await unsettled(world.database, before["at"], bots, (await fleet.tell("running"))["running"]):
-            await asyncio.sleep(_LOOK_S)
-    converged_s = time.monotonic() - killed
-    return Kill(json.loads(before["live"]), before["effects"], before["commands"], floor_s, back_s, converged_s)
+
+    async def is_settled() -> bool:
+        running = (await fleet.tell("running"))["running"]
+        return await unsettled(world.database, before["at"], bots, running) == 0
+
+    await until(is_settled, _SETTLE_S)
+    settled_s = time.monotonic() - killed
+    return Kill(json.loads(before["live"]), before["effects"], before["commands"], floor_s, back_s, settled_s)
 
 
 async def _start_of_floor(world: World) -> float:
@@ -134,10 +134,12 @@ async def _start_of_floor(world: World) -> float:
 
 async def _over(fleet: Fleet) -> Any:  # noqa: ANN401 - JSON
     """Wait until no bot is left, or ought not to be; return all that they have lived through."""
-    deadline = time.monotonic() + _END_S
-    while (await fleet.tell("running"))["running"] and time.monotonic() < deadline:
-        await asyncio.sleep(_LOOK_S)
-    await asyncio.sleep(1.0)
+
+    async def is_over() -> bool:
+        return not (await fleet.tell("running"))["running"]
+
+    await until(is_over, _END_S)
+    await asyncio.sleep(_LAST_REPORTS_S)
     return await fleet.tell("report")
 
 
@@ -147,7 +149,7 @@ def _about(number: int, kill: Kill) -> str:
         f"kill {number}: under way were {sum(kill.live.values())} bots ({states}), "
         f"{kill.effects} effects due, {kill.commands} commands unacknowledged\n"
         f"        API back after {kill.back_s:.2f} s (a bare server starts in {kill.floor_s:.2f} s), "
-        f"all settled after {kill.converged_s:.2f} s"
+        f"all settled after {kill.settled_s:.2f} s"
     )
 
 
@@ -157,7 +159,7 @@ async def _main(bots: int, kills: int) -> bool:
     print(f"\n{found.visits} visits, {kills} kills:", *found.violations.lines(), sep="\n  ")
     for one in found.refused[:10]:
         print(f"  unexpected answer    {one}")
-    slowest_s = max((kill.converged_s for kill in found.kills), default=0.0)
+    slowest_s = max((kill.settled_s for kill in found.kills), default=0.0)
     print("sound" if found.sound else "NOT SOUND", f"- settled {slowest_s:.2f} s after a kill at the latest")
     return found.sound
 

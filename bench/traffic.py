@@ -6,8 +6,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.fleet.script import Script
 from bench.connections import Connections
+from bench.fleet.script import Script
 from bench.wire import request
 from bench.world import Customer
 

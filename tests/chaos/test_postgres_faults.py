@@ -79,27 +79,30 @@ async def _terminate_backends(world: World, *, times: int) -> int:
 
 @story
 async def test_the_disk_of_postgres_is_full_for_a_while(stage: Stage) -> None:
-    async with _small_disk(stage.directory / "disk") as disk, stage.postgres(disk) as server:
-        async with stage.world(dsn=server.dsn) as world:
-            await world.manager()
-            meetings = await send_all(world, stay_s=15.0)
-            await until_in(world, meetings)
-            async with world.outage():
-                filling = disk / "filling"
-                for _ in range(20):
-                    await asyncio.to_thread(_fill, filling)
-                    await asyncio.sleep(0.5)
-                filling.unlink()
-                await _restart_if_dead(server)
-            await stop_all(world)
+    async with (
+        _small_disk(stage.directory / "disk") as disk,
+        stage.postgres(disk) as server,
+        stage.world(dsn=server.dsn) as world,
+    ):
+        await world.manager()
+        await until_in(world, await send_all(world, stay_s=15.0))
+        async with world.outage():
+            filling = disk / "filling"
+            for _ in range(20):
+                await asyncio.to_thread(_fill, filling)
+                await asyncio.sleep(0.5)
+            filling.unlink()
+            died = await _restart_if_dead(server)
+        assert died or "DiskFullError" in world.managers[0].log.read_text()
+        await stop_all(world)
 
 
 @asynccontextmanager
 async def _small_disk(directory: Path) -> AsyncIterator[Path]:
     """Mount a file system that has little room."""
-    directory.mkdir()
     if os.geteuid() != 0:
         pytest.skip("a small file system can only be mounted by root: the full disk is NOT tested here")
+    await asyncio.to_thread(directory.mkdir)
     mounting = await asyncio.to_thread(_run, "mount", "-t", "tmpfs", "-o", f"size={_DISK_MB}m", "tmpfs", str(directory))
     if mounting:
         pytest.skip(f"no file system can be mounted: the full disk is NOT tested here ({mounting})")
@@ -122,10 +125,13 @@ def _fill(path: Path) -> None:
             pass
 
 
-async def _restart_if_dead(server: EmbeddedPostgres) -> None:
-    """Do what an operator does. PostgreSQL gives up where it cannot write its log ahead."""
-    with suppress(TimeoutError):
+async def _restart_if_dead(server: EmbeddedPostgres) -> bool:
+    """Do what an operator does: PostgreSQL gives up where it cannot write its log ahead. Returns whether it had."""
+    try:
         async with asyncio.timeout(1.0):
             await server.wait_dead()
-            await server.stop()
-            await server.start()
+    except TimeoutError:
+        return False
+    await server.stop()
+    await server.start()
+    return True

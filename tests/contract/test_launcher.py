@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.contract.launcher_worlds import PATIENCE_S, MemoryWorld, ProcessWorld, World, eventually
 
+from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Exited, Gone, Observation, Running, WorkloadName
 from usher.ports import Launcher
 
@@ -148,3 +149,28 @@ async def test_last_words_outlive_the_bot_and_end_with_the_workload(world: World
     assert await world.launcher().last_words(NAME) == b"w" * 1000
     await launcher.remove(NAME)
     assert await launcher.last_words(NAME) == b""
+
+
+@pytest.mark.parametrize("ran", [True, False])
+async def test_a_name_that_was_ended_is_not_started_again(world: World, launcher: Launcher, *, ran: bool) -> None:
+    """A manager that was paused in the middle of a launch goes on when others have seen the attempt to its end."""
+    if ran:
+        await launcher.start(world.spec(NAME, "obey"))
+        await launcher.remove(NAME)
+    else:
+        assert await launcher.stop(NAME, grace_s=0.0) == Gone()
+    with pytest.raises(LaunchRejected):
+        await world.launcher().start(world.spec(NAME, "obey"))
+    assert world.running(NAME) == 0
+    assert await launcher.list() == {}
+
+
+async def test_a_start_and_a_stop_at_once_leave_nothing_running(world: World) -> None:
+    for number in range(1, 6):
+        name = WorkloadName(number, 1)
+        await asyncio.gather(
+            world.launcher().start(world.spec(name, "obey")),
+            world.launcher().stop(name, grace_s=0.0),
+            return_exceptions=True,
+        )
+        await eventually(lambda name=name: world.running(name) == 0)  # type: ignore[misc]  # mypy does not infer it

@@ -19,12 +19,13 @@ from tests.contract.store_worlds import (
     written,
 )
 
-from usher.domain.lifecycle import Event, Source, State
+from usher.domain.lifecycle import Effect, Event, Source, State
 from usher.domain.transcript import Segment
 from usher.ports import (
     Configuration,
     HeardSegment,
     IdempotencyKey,
+    Lane,
     Mark,
     Meeting,
     Session,
@@ -174,3 +175,18 @@ async def test_what_is_old_and_over_is_pruned_and_nothing_else(world: World) -> 
     fresh = await store.create(replace(keyed, connection_id="fresh"))
     assert not fresh.replayed, "the key is free again"
     assert await store.find_by_connection(live.connection_id) is not None
+
+
+async def test_a_call_is_vacated_when_the_end_of_the_visit_before_is_no_longer_owed(store: Store) -> None:
+    user = await new_user(store)
+    first = await walk(store, await new_meeting(store, user), *ADMITTED, (Event.LEFT, Source.BOT))
+    elsewhere, somebody = await new_meeting(store, user, "another"), await new_meeting(store)
+    second = await new_meeting(store, user)
+    vacated = [await store.is_vacated(m.meeting_id) for m in (first, elsewhere, somebody, second)]
+    assert vacated == [True, True, True, False]
+    for _ in range(9):
+        for effect in await store.claim(Lane.WORKLOAD, limit=9, claim_s=60.0):
+            if effect.meeting_id == first.meeting_id:
+                assert await store.is_vacated(second.meeting_id) is (effect.effect is Effect.FINISH_MEETING)
+            await store.complete(effect.claim)
+    assert await store.is_vacated(second.meeting_id)

@@ -77,7 +77,7 @@ CALM = Weather("calm")
 class Plan(Protocol):
     """Decides."""
 
-    def verdict(self, place: Place, process: Process | None) -> Verdict:
+    def verdict(self, place: Place, name: str, process: Process | None) -> Verdict:
         """Return what becomes of a crossing by `process`."""
         ...
 
@@ -101,7 +101,7 @@ class SeededPlan:
         self.weather = weather
         self._chance = chance
 
-    def verdict(self, place: Place, process: Process | None) -> Verdict:
+    def verdict(self, place: Place, name: str, process: Process | None) -> Verdict:  # noqa: ARG002 - of the protocol
         """Draw a verdict."""
         weather = self.weather
         if weather is CALM:
@@ -181,7 +181,7 @@ class Boundaries:
         return result
 
     def _verdict(self, place: Place, name: str, process: Process | None, meeting_id: int | None) -> Verdict:
-        verdict = self.plan.verdict(place, process)
+        verdict = self.plan.verdict(place, name, process)
         actor = process.name if process is not None else "-"
         self.chronicle.crossed(actor, name, verdict)
         if verdict is not Verdict.FINE:

@@ -82,8 +82,8 @@ class Network:
         return ways[0].result()
 
     def _verdict(self, request: httpx.Request, client: Process | None, meeting_id: int | None) -> Verdict:
-        verdict = self._boundaries.plan.verdict(Place.HTTP, client)
         actor, name = client.name if client else "-", f"{request.method} {_last(request)}"
+        verdict = self._boundaries.plan.verdict(Place.HTTP, name, client)
         self._boundaries.chronicle.crossed(actor, name, verdict)
         if verdict is not Verdict.FINE:
             what = f"{name}: {verdict}"

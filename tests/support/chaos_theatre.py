@@ -23,6 +23,9 @@ STAGES = 5
 TIMEOUT_S = 900
 """Of one test: it may have to wait for others to leave the stage."""
 
+_MIGRATING = asyncio.Lock()
+"""Alembic keeps what it is doing in global variables."""
+
 Play = Callable[..., Awaitable[None]]
 
 
@@ -65,7 +68,8 @@ class Stage:
         home = directory or self.directory / "disk"
         home.mkdir(exist_ok=True)
         async with EmbeddedPostgres(home / "postgres", port=free_port()) as server:
-            await migrate(server.dsn)
+            async with _MIGRATING:
+                await migrate(server.dsn)
             yield server
 
 

@@ -137,7 +137,7 @@ class Dispatcher:
             async with asyncio.timeout(self._policy.effect_timeout_s):
                 return await self._handlers[effect.effect](effect)
         except Unavailable as error:
-            return Again(error.detail, error.retry_after_s)
+            return Again(error.detail, max(error.retry_after_s, self._policy.effect_retry.delay_s(effect.tries + 1)))
         except TimeoutError:
             return Again("it took longer than it may")
         except Exception as error:  # the guard of effects: a bug in one must not stop the lane
@@ -153,7 +153,7 @@ class Dispatcher:
                 log.error("effect_buried", effect=effect.effect, meeting_id=effect.meeting_id, why=why)
                 await self._outbox.bury(effect.claim, error=why)
             case Again(why, delay_s):
-                delay = max(delay_s or 0.0, self._policy.effect_retry.delay_s(effect.tries + 1))
+                delay = self._policy.effect_retry.delay_s(effect.tries + 1) if delay_s is None else delay_s
                 await self._outbox.postpone(effect.claim, delay_s=delay, error=why)
             case Settled():
                 pass

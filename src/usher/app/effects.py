@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 _EVIDENCE_BYTES = 4000
 _TERMINATE_TRIES = 6
+_VACATED_S, _VACATED_TRIES = 0.2, 5
 
 
 class EffectStore(Meetings, Commands, Protocol):
@@ -71,7 +72,14 @@ class WorkloadEffects:
         self._specify = specify
 
     async def launch(self, effect: ClaimedEffect) -> Result:
-        """Begin the launch in the store, then start the workload; a second run adopts what the first began."""
+        """Begin the launch in the store, then start the workload; a second run adopts what the first began.
+
+        A visit is over when its bot says so, and its process ends a moment later: the next visit of the same user to
+        the same call waits for that.
+        """
+        if not await self._store.is_vacated(effect.meeting_id):
+            soon_s = _VACATED_S if effect.tries < _VACATED_TRIES else None
+            return Again("an earlier visit to the same call is still being ended", soon_s)
         begun = await self._transitions.apply(
             effect.meeting_id, Report(Event.LAUNCH_BEGUN, Source.DISPATCHER, effect.attempt)
         )

@@ -94,6 +94,7 @@ class Reconciler:
     async def _remove_one(self, name: WorkloadName) -> None:
         try:
             async with asyncio.timeout(_REMOVE_S):
+                await self._take_up_last_words(name)
                 await self._launcher.remove(name)
         except (Unavailable, TimeoutError) as error:
             log.warning("orphan_not_removed", workload=str(name), why=str(error))
@@ -102,6 +103,13 @@ class Reconciler:
             log.warning("orphan_removed", workload=str(name))
         finally:
             del self._removing[name]
+
+    async def _take_up_last_words(self, name: WorkloadName) -> None:
+        """Let a workload whose meeting is over end by itself, and hear what it leaves, before it is forgotten."""
+        meeting = await self._meetings.find(name.meeting_id)
+        if meeting is not None and meeting.attempt == name.attempt:
+            await self._launcher.stop(name, grace_s=self._policy.kill_grace_s)
+            await self._legacy.take_up(meeting)
 
     async def _report_surely(self, finding: Finding) -> None:
         """Report a finding; one meeting whose row is broken must not keep the others from their end."""

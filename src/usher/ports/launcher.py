@@ -21,13 +21,17 @@ class WorkloadSpec:
 
 
 class Launcher(Protocol):
-    """Runs workloads. Its word is the truth about what is live."""
+    """Runs workloads. Its word is the truth about what is live.
+
+    A name that was stopped or removed, whether it was ever started or not, can not be started again for an hour: a
+    manager that was paused in the middle of a launch must not bring back what others have seen to its end.
+    """
 
     async def start(self, spec: WorkloadSpec) -> None:
         """Start a workload, or adopt the one of that name that runs already. Idempotent.
 
         Raises:
-            LaunchRejected: It can never run, and nothing of it runs.
+            LaunchRejected: It can never run, or was ended before it began, and nothing of it runs.
             Unavailable: The launcher does not answer; the workload may run or not.
         """
         ...

@@ -65,6 +65,10 @@ class Meetings(Protocol):
         """Return the attempt that has or had this connection."""
         ...
 
+    async def is_vacated(self, meeting_id: int) -> bool:
+        """Say whether no earlier visit of the same user to the same call still has a workload to be ended."""
+        ...
+
     async def watched(self, policy: Policy) -> Collection[Watched]:
         """Return every meeting that is not over, judged by the store's clock.
 

@@ -6,14 +6,14 @@ import pytest
 from tests.support.world import World, exited, on_the_way, wish
 
 from usher.app.bots import Wish
-from usher.app.dispatcher import Dispatcher
+from usher.app.dispatcher import Again, Dispatcher
 from usher.app.housekeeper import Housekeeper
 from usher.app.loops import Wakeups
-from usher.domain.errors import Superseded
+from usher.domain.errors import LaunchRejected, Superseded
 from usher.domain.lifecycle import Effect, Event, Reason, Source, State
 from usher.domain.meeting import Platform
 from usher.domain.reconcile import WorkloadName
-from usher.ports import ClaimedEffect, Lane, Meeting
+from usher.ports import ClaimedEffect, Lane, Meeting, WorkloadSpec
 from usher.protocol.last_words import LastWords, UnsentExited, UnsentReport, UnsentStarted, seal
 from usher.protocol.reports import SegmentMark
 from usher.protocol.segments import SegmentEntry, SpokenSegment
@@ -269,3 +269,48 @@ async def test_the_history_says_who_and_why() -> None:
     assert (last.by, last.reason, last.attempt) == (Source.RECONCILER, Reason.CRASHED, 1)
     assert "137" in last.detail
     assert "out of memory" in last.detail
+
+
+async def test_the_next_visit_to_a_call_waits_for_the_end_of_the_one_before() -> None:
+    world = World()
+    first = await world.active()
+    await world.reports.exited(await world.bot_of(first.meeting_id), exited(0, Reason.MEETING_ENDED))
+    second = await world.send_bot()
+    for effect in await world.store.claim(Lane.WORKLOAD, limit=9, claim_s=5.0):
+        if effect.meeting_id == second.meeting_id:
+            result = await world.workload.launch(effect)
+            assert isinstance(result, Again)
+            assert (await world.meeting(second.meeting_id)).status is S.REQUESTED
+    world.clock.advance(6.0)
+    await world.settle()
+    world.clock.advance(6.0)
+    await world.settle()
+    assert world.machine.running() == {WorkloadName(second.meeting_id, 1)}
+
+
+async def test_what_an_orphan_left_behind_is_taken_up_before_it_is_removed() -> None:
+    world = World()
+    meeting = await world.active()
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(0, Reason.MEETING_ENDED))
+    await bequeath(world, meeting)
+    await world.reconciler.reconcile()
+    await world.reconciler.settle()
+    assert not world.machine.workloads
+    assert [segment.text for segment in await world.store.segments(meeting.meeting_id)] == ["good morning"]
+
+
+async def test_a_launch_that_comes_back_after_its_attempt_was_ended_starts_nothing() -> None:
+    """The manager was paused between the store and the launcher; meanwhile others ended the attempt and began anew."""
+    world = World()
+    meeting = await world.send_bot()
+    (late,) = await world.store.claim(Lane.WORKLOAD, limit=1, claim_s=5.0)
+    world.clock.advance(6.0)
+    await world.settle()
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(1, Reason.CRASHED))
+    await world.settle()
+    world.clock.advance(60.0)
+    await world.settle()
+    assert world.machine.running() == {WorkloadName(meeting.meeting_id, 2)}
+    with pytest.raises(LaunchRejected):
+        await world.launcher.start(WorkloadSpec(WorkloadName(late.meeting_id, late.attempt), {}))
+    assert world.machine.running() == {WorkloadName(meeting.meeting_id, 2)}

@@ -17,6 +17,7 @@ import structlog
 
 from usher.adapters.launchers import shim
 from usher.adapters.launchers.process_directory import WorkloadDirectory
+from usher.adapters.launchers.process_spent import SpentNames
 from usher.adapters.launchers.process_table import MARK, Process, find_marked, find_marks
 from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName, parse_workload_name
@@ -56,6 +57,7 @@ class ProcessLauncher:
     ) -> None:
         self._root = directory.resolve()
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._spent = SpentNames(self._root)
         self._command = tuple(command)
         self._environment = {"PATH": os.defpath} | dict(environment or {})
         self._log_bytes = log_bytes
@@ -78,6 +80,7 @@ class ProcessLauncher:
         """Send SIGTERM to the bot, kill the whole tree after `grace_s`, and make sure that nothing is left."""
         workload = self._workload(name)
         try:
+            await asyncio.to_thread(self._spent.add, name)
             if not await self._end(workload, signal.SIGTERM, grace_s):
                 log.info("workload_killed", workload=str(name), grace_s=grace_s)
                 await self._end(workload, signal.SIGQUIT, self._kill_timeout_s)
@@ -144,6 +147,10 @@ class ProcessLauncher:
                 return True
             if lock is None:
                 return False
+            # Whoever stops it notes that first and looks for the lock second, so one of the two sees the other.
+            if workload.path.name in self._spent:
+                shutil.rmtree(workload.path)
+                raise LaunchRejected(f"{workload.path.name} was ended before it began")
             self._spawn(workload, environment, lock)
             return True
 

@@ -8,6 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
+from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName
 from usher.ports import WorkloadSpec
 
@@ -80,12 +81,14 @@ class Machine:
         bot: Run for each workload.
         workloads: Those that were started and not removed.
         starts: How often a workload was really started, by name.
+        spent: Names that were stopped or removed, and never run again.
     """
 
     def __init__(self, bot: Bot = live_for_ever) -> None:
         self.bot = bot
         self.workloads: dict[WorkloadName, Workload] = {}
         self.starts: dict[WorkloadName, int] = {}
+        self.spent: set[WorkloadName] = set()
 
     def running(self) -> frozenset[WorkloadName]:
         """Return the workloads that run."""
@@ -106,6 +109,8 @@ class MemoryLauncher:
         """Start a workload once; a name that was started before is left as it is."""
         if spec.name in self.machine.workloads:
             return
+        if spec.name in self.machine.spent:
+            raise LaunchRejected(f"{spec.name} was ended before it began")
         workload = self.machine.workloads[spec.name] = Workload(spec)
         self.machine.starts[spec.name] = self.machine.starts.get(spec.name, 0) + 1
         workload.begin(self.machine.bot)
@@ -113,6 +118,7 @@ class MemoryLauncher:
 
     async def stop(self, name: WorkloadName, *, grace_s: float) -> Observation:
         """Cancel the bot, and declare it dead if it is still there after `grace_s`."""
+        self.machine.spent.add(name)
         workload = self.machine.workloads.get(name)
         if workload is None:
             return Gone()

@@ -130,15 +130,15 @@ def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
             at=changed.updated_at,
         )
     )
+    if wanted.expire_commands:
+        for row in tables.commands.get(meeting_id, ()):
+            row.outcome = row.outcome or EXPIRED
     if wanted.command is not None:
         rows = tables.commands.setdefault(meeting_id, [])
         command = StoredCommand(len(rows) + 1, changed.connection_id, wanted.command, changed.desired_configuration)
         rows.append(CommandRow(command))
     if wanted.claim is not None:
         del tables.outbox[wanted.claim.effect_id]
-    if wanted.expire_commands:
-        for row in tables.commands.get(meeting_id, ()):
-            row.outcome = row.outcome or EXPIRED
     if changed.status in TERMINAL:
         tables.leases.pop(meeting_id, None)
     owe(tables, changed, wanted.owed)

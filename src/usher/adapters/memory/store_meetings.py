@@ -8,7 +8,7 @@ from typing import Any
 from usher.adapters.memory.store_change import owe, require_row, write_change
 from usher.adapters.memory.store_tables import Part
 from usher.domain.errors import Conflict, InvariantBroken, LimitReached, NotFound
-from usher.domain.lifecycle import COUNTED, HAS_WORKLOAD, LIVE, MISSABLE, Source
+from usher.domain.lifecycle import COUNTED, HAS_WORKLOAD, LIVE, MISSABLE, Effect, Source
 from usher.domain.meeting import Platform
 from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
@@ -95,6 +95,17 @@ class MemoryMeetings(Part):
     async def attempt_of(self, connection_id: str) -> int | None:
         """Return the attempt that has or had this connection."""
         return self._tables.attempts.get(connection_id)
+
+    async def is_vacated(self, meeting_id: int) -> bool:
+        """Say whether no earlier visit to the same call is still being ended."""
+        meeting = self._tables.meetings[meeting_id]
+        owing = {
+            row.meeting_id
+            for row in self._tables.outbox.values()
+            if row.effect is Effect.TERMINATE and row.buried_at is None
+        }
+        visits = self._visits(meeting.user_id, meeting.ref.platform, meeting.ref.native_id)
+        return not any(visit.meeting_id in owing for visit in visits if visit.meeting_id < meeting_id)
 
     async def watched(self, policy: Policy) -> Sequence[Watched]:
         """Return every meeting that is not over."""

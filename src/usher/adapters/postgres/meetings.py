@@ -16,11 +16,11 @@ from usher.adapters.postgres.rows import (
     sql,
     storable_json,
 )
-from usher.domain.lifecycle import HAS_WORKLOAD, MISSABLE
+from usher.domain.lifecycle import HAS_WORKLOAD, MISSABLE, Effect
 from usher.domain.meeting import Platform
 from usher.domain.policy import Policy
 from usher.domain.reconcile import Standing, Watchlist, WorkloadName
-from usher.ports import Change, Created, Json, Meeting, MeetingEvent, NewMeeting, Page, Void
+from usher.ports import Change, Created, Json, Lane, Meeting, MeetingEvent, NewMeeting, Page, Void
 
 _FIND = sql("SELECT <columns> FROM meetings m WHERE m.id = $1", columns=MEETING_COLUMNS)
 
@@ -81,6 +81,23 @@ SELECT attempt FROM meetings WHERE connection_id = $1
 UNION ALL SELECT attempt FROM former_connections WHERE connection_id = $1
 """
 
+# The end of a workload is owed until the launcher has confirmed it. Only the last visits are looked at: an earlier one
+# was ended before they began.
+_VACATED = sql(
+    """
+SELECT NOT EXISTS (
+    SELECT FROM (
+        SELECT e.id FROM meetings m JOIN meetings e
+            ON e.user_id = m.user_id AND e.platform = m.platform
+            AND e.platform_specific_id = m.platform_specific_id AND e.id < m.id
+        WHERE m.id = $1 ORDER BY e.id DESC LIMIT 10
+    ) AS earlier
+    JOIN outbox o ON o.meeting_id = earlier.id AND o.lane = '<lane>' AND o.effect = '<effect>' AND o.buried_at IS NULL)
+""",
+    lane=Lane.WORKLOAD,
+    effect=Effect.TERMINATE,
+)
+
 _BOTS = sql("SELECT connection_id, id FROM meetings WHERE status IN (<states>)", states=literals(HAS_WORKLOAD))
 
 _MEETINGS_A_TURN = 5000
@@ -129,6 +146,10 @@ class PostgresMeetings(Part):
         """Return the attempt that has or had this connection."""
         attempt: int | None = await self._database.value(_ATTEMPT_OF, connection_id)
         return attempt
+
+    async def is_vacated(self, meeting_id: int) -> bool:
+        """Say whether no earlier visit to the same call is still being ended."""
+        return await self._database.value(_VACATED, meeting_id) is True
 
     async def bots(self) -> Mapping[str, int]:
         """Return the meeting of each connection that may have a workload."""
