@@ -1,5 +1,6 @@
 """Blocks of operations, and the order in which two servers take turns."""
 
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -29,6 +30,11 @@ class Block:
     def p50_ms(self) -> float:
         """Median latency, milliseconds."""
         return median(self.latencies_s) * 1000
+
+    @property
+    def p99_ms(self) -> float:
+        """Latency that one operation in a hundred exceeds, milliseconds."""
+        return sorted(self.latencies_s)[math.ceil(0.99 * len(self.latencies_s)) - 1] * 1000
 
     @property
     def rate(self) -> float:

@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.connections import Connections
@@ -43,8 +44,11 @@ class Manager:
         port: The same through all restarts.
     """
 
-    def __init__(self, world: World, stack: AsyncExitStack, name: str, fleet: Fleet | None) -> None:
+    def __init__(
+        self, world: World, stack: AsyncExitStack, name: str, fleet: Fleet | None, settings: Mapping[str, str]
+    ) -> None:
         self.port = free_port()
+        self._environment = {**world.environment, **settings, "USHER_API__PORT": str(self.port)}
         self._world = world
         self._stack = stack
         self._name = name
@@ -61,12 +65,17 @@ class Manager:
     async def start(self) -> float:
         """Start the process and return how long it took until the API answered that all is well, seconds."""
         began = time.monotonic()
-        environment = {**self._world.environment, "USHER_API__PORT": str(self.port)}
         log = self._world.directory / f"{self._name}.log"
         profile = self._world.profile_of(self._name)
         self._server = await self._stack.enter_async_context(
             server(
-                "manager", "--port", str(self.port), *self._options, environment=environment, log=log, profile=profile
+                "manager",
+                "--port",
+                str(self.port),
+                *self._options,
+                environment=self._environment,
+                log=log,
+                profile=profile,
             )
         )
         await answered(self.port, "/health", 200)
@@ -120,9 +129,18 @@ async def open_fleet(world: World, name: str = "fleet", *, shared: bool = False)
 
 
 @asynccontextmanager
-async def open_manager(world: World, fleet: Fleet | None, name: str = "manager") -> AsyncIterator[Manager]:
-    """Start a manager, and end it when left, whatever was done to it."""
+async def open_manager(
+    world: World, fleet: Fleet | None, name: str = "manager", settings: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Manager]:
+    """Start a manager, and end it when left, whatever was done to it.
+
+    Args:
+        world: Whose databases it uses.
+        fleet: Its bots; None for the launcher of processes.
+        name: Of its log.
+        settings: Variables of its environment besides those of the world.
+    """
     async with AsyncExitStack() as stack:
-        manager = Manager(world, stack, name, fleet)
+        manager = Manager(world, stack, name, fleet, settings)
         await manager.start()
         yield manager

@@ -33,9 +33,16 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
 * **Ratio of medians.** Each block gives one figure (its median latency, or its rate); the ratio is that of the medians
   over all blocks. Its 95 % confidence interval is a bootstrap over rounds (2,000 draws): operations of one block share
   whatever else the machine was doing, so they do not count as independent.
-* **The real thing.** Usher's server is the application of `usher serve --role api`, with its log, put together by the
-  same code: authentication, validation, state machine, PostgreSQL, live status over Redis, metrics. Other roles do not
-  run beside it.
+* **The real thing.** Usher's server is the product, put together by its own code, with its log: authentication,
+  validation, state machine, PostgreSQL, live status over Redis, metrics. In B1, B2 and B4 it is the application of
+  `usher serve --role api`, and other roles do not run beside it; in all others it is `usher serve` with all roles.
+* **Simulated bots.** B3, B5, B8 and the first half of B12 need more bots than a machine has room for browsers: there a
+  bot is the real one (`usher.bot.bot`: reports, heartbeats, commands, segments, last words) with a scripted visit in
+  the place of the browser, and thousands of them run in one process of their own. The manager reaches it by a launcher
+  of its own kind, over a socket, so the bots outlive the manager. Each bot has its own HTTP connections, kept and
+  dropped as the real one does it, on a lean client, and its own account and connections at Redis; only the 10,000 of
+  B5 share a few connections to Redis, which by default takes no more than 10,000. B6 runs each bot in a process of its
+  own under the launcher of processes.
 * **Durable.** A PostgreSQL of the benchmark's own with fsync, synchronous commit and full page writes on; the run
   refuses to start otherwise. Each metric starts with an empty database.
 * **The load generator** is a process of its own on raw sockets, with requests that are made beforehand; how busy it
@@ -44,6 +51,17 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
   checked in the database: B4 counts the meetings that became active; B2 looks at snapshots of the database while one
   user asks for far more bots than they may have, and counts those in which I1 (never two live meetings of one user in
   one call) or I2 (never more bots under way than the limit) does not hold.
+* **Commands** (B3). The clock starts when the API has answered `202` and ends when the bot has the manager's answer to
+  its acknowledgement, which is durable then; the floor writes nothing. In the second half commands are written in bulk
+  as `PUT …/config` writes them, and sent to bots while every second a tenth of all connections to Redis is cut, and
+  every fifth second Redis is emptied; each command has to be executed once, by the bots' own word.
+* **A fleet** (B5). CPU time is that of the manager's process alone, over a minute without other load. Then the API of
+  this manager and that of one without bots, which runs beside it on the same machine, are asked the same in turn: what
+  the simulation itself takes from the machine, both feel.
+* **Deaths** (B6, B8) are real signals to processes. B8 counts from the kill, and the manager is started again at once;
+  all is settled when nothing is left of what was under way at that moment: effects, commands, reports and segments of
+  bots, workloads that no meeting asks for. Then every bot is stopped, and what users were promised and bots have lived
+  through is held against the database. `python -m bench.recovery --bots 1000` is the same with a report to read.
 * **What it cannot tell.** Servers, database and load generator share one machine. Wall-clock figures move by a third
   from run to run on a shared machine with few cores; ratios move far less, and the interval says how much.
   `python -m bench --quick` is a smoke test of a few seconds: it writes neither the results nor this page.

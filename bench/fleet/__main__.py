@@ -56,6 +56,8 @@ class Fleet:
                 return None
             case "forget":
                 return len(diaries.forget().written)
+            case "commands":
+                return {one.connection_id: one.executed_counts() for one in diaries.written.values()}
             case "running":
                 return {"running": [str(name) for name in self._machine.running()]}
             case _:

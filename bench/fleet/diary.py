@@ -63,6 +63,10 @@ class Diary:
         """Note that the manager has taken word of a command now."""
         self.acknowledged.append((seq, time.monotonic()))
 
+    def executed_counts(self) -> tuple[int, int]:
+        """Return how many commands were carried out, and how many different ones."""
+        return len(self.executed), len({seq for seq, _ in self.executed})
+
     def page(self) -> Page:
         """Return it as JSON-compatible values."""
         return Page(

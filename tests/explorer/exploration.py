@@ -132,7 +132,7 @@ class _Run:
         )
 
     async def _users(self, world: Simulation) -> list[Caller]:
-        users = self._chance.choice((1, 1, 2))
+        users = self._chance.choice((1, 2, 3))
         limits = [self._chance.choice((1, 2, 3)) for _ in range(users)]
         return [
             await open_account(world.store, f"user{index}", limit, world.network.transport(), world.diary)
@@ -143,10 +143,10 @@ class _Run:
         return draw(random.Random(f"{self._seed} {name}"))
 
     async def _storm(self, world: Simulation, callers: list[Caller]) -> None:
-        rooms = ("alpha", "beta", "gamma")[: self._chance.choice((1, 2, 3))]
+        rooms = ("alpha", "beta", "gamma", "delta")[: self._chance.choice((1, 2, 4))]
         storm = Process("storm")
         for caller in callers:
-            pace_s = self._chance.choice((1.5, 4.0, 10.0))
+            pace_s = self._chance.choice((0.7, 2.0, 6.0))
             storm.spawn(Whims(caller, rooms, random.Random(self._chance.random()), pace_s).run())
         if self._weather.disaster_s:
             disasters = Disasters(world, random.Random(self._chance.random()), self._weather.disaster_s)

@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 
+def _nothing() -> None:
+    pass
+
+
 class Process:
     """An owner of tasks that can be stopped as an operating system stops a process: between any two steps.
 
@@ -17,6 +21,7 @@ class Process:
     Args:
         name: For the story.
         on_crash: Called when an accident ends it.
+        on_change: Called when it was paused, or goes on.
 
     Attributes:
         name: For the story.
@@ -24,10 +29,13 @@ class Process:
         since_s: When it began, in seconds of the loop.
     """
 
-    def __init__(self, name: str, on_crash: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, name: str, on_crash: Callable[[], None] = _nothing, on_change: Callable[[], None] = _nothing
+    ) -> None:
         self.name = name
         self.alive = True
         self._on_crash = on_crash
+        self._on_change = on_change
         self.since_s = asyncio.get_running_loop().time()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._held: list[Callable[[], None]] = []
@@ -58,6 +66,7 @@ class Process:
     def pause(self) -> None:
         """Let it stop at its next crossing."""
         self._goes_on.clear()
+        self._on_change()
 
     def pause_for(self, seconds: float) -> None:
         """Let it stop at its next crossing, and go on later."""
@@ -70,6 +79,7 @@ class Process:
         held, self._held = self._held, []
         for action in held:
             self.do(action)
+        self._on_change()
 
     def do(self, action: Callable[[], None]) -> None:
         """Do what others see and what takes no time: later while the process is paused, never once it is dead."""

@@ -97,7 +97,8 @@ class Simulation:
         self._ground = Process("nature")
         self._restart_s = restart_s
         self._down_since: float | None = None
-        self.managers: list[Served] = [self._start_manager(number) for number in range(1, managers + 1)]
+        self.managers: list[Served] = []
+        self.managers += [self._start_manager(number) for number in range(1, managers + 1)]
 
     def endpoints(self) -> list[Endpoint]:
         """Return the managers that answer."""
@@ -115,9 +116,7 @@ class Simulation:
         process = self.managers[index].process
         if process.alive and not process.paused:
             self.chronicle.fault(now_s(), "manager paused", process.name, f"stands still for {seconds:.1f} s")
-            process.pause()
-            self._note_idle()
-            asyncio.get_running_loop().call_later(seconds, self._resume, process)
+            process.pause_for(seconds)
 
     async def away(self, place: Place, seconds: float) -> None:
         """Let something be away for a while."""
@@ -131,12 +130,6 @@ class Simulation:
         self.chronicle.note(now_s(), str(place), "is back")
         self.outages.add(begin_s, now_s())
 
-    def _resume(self, process: Process) -> None:
-        if process.alive:
-            self.chronicle.note(now_s(), process.name, "goes on")
-        process.resume()
-        self._note_at_work()
-
     def _start_manager(self, number: int) -> Served:
         served = Served(
             f"manager {number}",
@@ -147,6 +140,7 @@ class Simulation:
             policy=self.policy,
             patience=PATIENCE,
             on_crash=lambda: self._replace_later(number),
+            on_change=self._note_work,
         )
         served.begin()
         return served
@@ -154,21 +148,20 @@ class Simulation:
     def _replace_later(self, number: int) -> None:
         seconds = self._restart_s()
         self.chronicle.note(now_s(), f"manager {number}", f"is dead, and started again in {seconds:.1f} s")
-        self._note_idle()
+        self._note_work()
         self._ground.spawn(self._replace(number, seconds))
 
     async def _replace(self, number: int, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self.chronicle.note(now_s(), f"manager {number}", "is started again")
         self.managers[number - 1] = self._start_manager(number)
-        self._note_at_work()
+        self._note_work()
 
-    def _note_idle(self) -> None:
-        """Note since when no manager works."""
-        if self._down_since is None and not any(one.process.alive and not one.process.paused for one in self.managers):
-            self._down_since = now_s()
-
-    def _note_at_work(self) -> None:
-        if self._down_since is not None:
+    def _note_work(self) -> None:
+        """Note since when no manager works, or that one does again."""
+        works = any(one.process.alive and not one.process.paused for one in self.managers)
+        if works and self._down_since is not None:
             self.outages.add(self._down_since, now_s())
             self._down_since = None
+        elif not works and self._down_since is None:
+            self._down_since = now_s()

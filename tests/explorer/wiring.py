@@ -36,6 +36,8 @@ from usher.protocol.credentials import BotCredentials, BotIdentity
 
 CREDENTIALS = BotCredentials(b"a secret for simulations only")
 _URL = "http://manager"
+_POLL_S = 2.0
+"""Longer than in a real installation: polling is the backstop of wake-ups, and costs most of a run's time."""
 
 
 def specify(policy: Policy, patience: Patience) -> Callable[[Meeting], WorkloadSpec]:
@@ -83,8 +85,9 @@ class Served:
         policy: Policy,
         patience: Patience,
         on_crash: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
-        self.process = Process(name, on_crash)
+        self.process = Process(name, on_crash, on_change)
         self._loops: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._store = remote_store(store, boundaries)
         self._stream = remote_stream(redis, boundaries)
@@ -111,7 +114,7 @@ class Served:
         finish = PostMeeting(self._store, self._stream).finish
         self._loops = [
             beats.run,
-            Dispatcher(self._store, handlers(workload, commands, finish), policy, wakeups).run,
+            Dispatcher(self._store, handlers(workload, commands, finish), policy, wakeups, poll_s=_POLL_S).run,
             Reconciler(self._store, transitions, launcher, legacy, policy).run,
             AccountKeeper(self._store, access, CREDENTIALS).run,
             collector.run,

@@ -1,6 +1,7 @@
 """V31 to V43: a reconciler that kills the living or misses the dead, and launches that are not what they seem."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
@@ -13,6 +14,7 @@ from usher.app.dispatcher import Dispatcher
 from usher.app.effects import CommandEffects, handlers
 from usher.app.loops import Wakeups
 from usher.app.post_meeting import PostMeeting
+from usher.app.reconciler import Reconciler
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import Reason, State
 from usher.domain.reconcile import Observation, WorkloadName
@@ -63,10 +65,13 @@ async def test_v32_a_bot_may_wait_in_the_lobby_as_long_as_it_was_told_to() -> No
 async def test_v33_a_launcher_that_comes_back_finds_its_bots_alive() -> None:
     world = World()
     meeting = await world.active()
-    for reconciler in (world.reconciler, World(launcher=MemoryLauncher(world.machine)).reconciler):
+    restarted = MemoryLauncher(world.machine)
+    reconciler = Reconciler(world.store, world.transitions, restarted, world.legacy, world.policy)
+    for _ in range(3):
         await reconciler.reconcile()
-    await world.reconciler.reconcile()
+    await reconciler.settle()
     assert (await world.meeting(meeting.meeting_id)).status is S.ACTIVE
+    assert world.machine.running() == {WorkloadName(meeting.meeting_id, 1)}
 
 
 async def test_v35_a_workload_that_died_before_its_first_report_is_found_and_replaced() -> None:
@@ -146,12 +151,13 @@ async def test_v41_a_bot_that_said_goodbye_and_stays_is_ended_all_the_same() -> 
 
 
 async def test_v42_a_bot_that_ignores_every_signal_is_killed_within_the_graces() -> None:
+    over = asyncio.Event()
+
     async def stubborn(_: Workload) -> int:
-        while True:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                continue
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await over.wait()
+        return 0
 
     world = World(bot=stubborn)
     meeting = await world.active()
@@ -162,4 +168,4 @@ async def test_v42_a_bot_that_ignores_every_signal_is_killed_within_the_graces()
     assert (await world.meeting(meeting.meeting_id)).status is S.COMPLETED
     assert not world.machine.workloads
     assert world.clock() - begun <= timedelta(seconds=world.policy.deadlines.stopping_s)
-
+    over.set()

@@ -90,12 +90,18 @@ def test_a_wish_to_stop_changes_no_decision_about_an_event() -> None:
 
 
 def test_a_bots_report_that_is_repeated_is_old_news() -> None:
-    """I6: the answer to the repetition is that of a success, and nothing moves."""
+    """I6: the answer to the repetition is that of a success, and the state does not move.
+
+    A configuration in force may be reported where the state stays `active`; who reports it sees to it that it is news.
+    """
     for meeting, event, by, attempt in QUESTIONS:
         first = decide(meeting, event, by, attempt)
         if isinstance(first, Applied) and by is Source.BOT:
             after = Snapshot(first.transition.to_state, attempt, meeting.stop_requested)
-            assert isinstance(decide(after, event, by, attempt), Ignored), (meeting, event)
+            again = decide(after, event, by, attempt)
+            assert isinstance(again, Ignored) or (
+                isinstance(again, Applied) and again.transition.to_state is after.status
+            ), (meeting, event)
 
 
 def test_a_stop_that_is_repeated_is_never_refused() -> None:

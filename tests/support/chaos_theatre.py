@@ -17,7 +17,7 @@ from usher.adapters.embedded.postgres import EmbeddedPostgres
 from usher.adapters.postgres.migrate import migrate
 from usher.settings import LifecycleSettings
 
-STAGES = 5
+STAGES = 6
 """Stories at a time: enough to keep two cores busy, few enough that each gets its turn."""
 
 TIMEOUT_S = 900

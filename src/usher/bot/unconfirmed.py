@@ -3,7 +3,7 @@
 Redis may lose what it was given: it restarts, it is emptied, its stream is trimmed.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from usher.protocol.reports import MOST_MARKS, SegmentMark
 from usher.protocol.segments import SpokenSegment
 
 _MOST_KEPT = 5000
+_MOST_GIVEN_UP = 1000
 _MOST_RESENT = 5
 _SETTLED_S = 2.0
 
@@ -49,20 +50,24 @@ class Unconfirmed:
     All times are seconds of one clock of the caller's choice.
 
     Attributes:
-        lost: Segments that were sent again and again and never confirmed.
+        lost: Segments that were sent again and again and never confirmed. The newest of them stay for the last words.
         forgotten: Segments that had to be believed for want of room.
     """
 
     def __init__(self) -> None:
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._given_up: deque[Item] = deque(maxlen=_MOST_GIVEN_UP)
         self.lost = 0
         self.forgotten = 0
 
     def __len__(self) -> int:
+        """How many there is still hope for."""
         return len(self._sent)
 
     def __iter__(self) -> Iterator[Item]:
-        return (sent.item for sent in self._sent.values())
+        """All that is not known to be safe, what was given up included."""
+        yield from self._given_up
+        yield from (sent.item for sent in self._sent.values())
 
     def note(self, items: Iterable[Item], now_s: float) -> None:
         """Remember what was just sent; partial text is not worth it."""
@@ -106,5 +111,6 @@ class Unconfirmed:
         del self._sent[sent.item.segment.segment_id]
         if sent.item.resent >= _MOST_RESENT:
             self.lost += 1
+            self._given_up.append(sent.item)
             return []
         return [replace(sent.item, resent=sent.item.resent + 1)]

@@ -88,6 +88,7 @@ def test_what_is_missing_in_two_answers_is_sent_again_and_then_less_and_less_oft
     unconfirmed.note([item], 0.0)
     assert _answers_until_again(unconfirmed) == (64, [])
     assert (len(unconfirmed), unconfirmed.lost) == (0, 1)
+    assert _left(unconfirmed) == [("a", 1)]
 
 
 def test_questions_that_came_too_early_do_not_count() -> None:

@@ -142,7 +142,6 @@ def test_every_failed_attempt_has_a_reason(row: Transition) -> None:
         (State.STOPPING, Event.STOP_REQUESTED, Source.USER),
         (State.STOPPING, Event.CONFIGURATION_APPLIED, Source.BOT),
         (State.ERROR, Event.LEFT, Source.BOT),
-        (State.ACTIVE, Event.CONFIGURATION_APPLIED, Source.BOT),
         (State.COMPLETED, Event.STOP_REQUESTED, Source.USER),
         (State.FAILED, Event.CRASHED, Source.BOT),
     ],
