@@ -20,7 +20,7 @@ from tests.contract.store_worlds import (
     written,
 )
 
-from usher.domain.errors import Conflict, InvariantBroken, LimitReached, NotFound
+from usher.domain.errors import Conflict, Invalid, InvariantBroken, LimitReached, NotFound
 from usher.domain.lifecycle import LIVE, Effect, Event, Source, State
 from usher.domain.meeting import Platform
 from usher.ports import Configuration, IdempotencyKey, Lane, Owed, Page, Store
@@ -191,7 +191,7 @@ async def test_the_same_key_replays_even_at_the_limit(store: Store) -> None:
 async def test_the_same_key_with_another_body_is_refused(store: Store) -> None:
     user = await new_user(store)
     await store.create(replace(request(user), idempotency=KEY))
-    with pytest.raises(Conflict) as caught:
+    with pytest.raises(Invalid) as caught:
         await store.create(replace(request(user, "another"), idempotency=IdempotencyKey(KEY.key, b"b" * 32)))
     assert caught.value.code == "idempotency_key_reused"
 

@@ -28,6 +28,7 @@ WEATHERS = (
     Weather("quiet", latency_s=0.002),
     Weather(
         "breeze",
+        late_s=2.0,
         lost=0.004,
         late=0.002,
         twice=0.01,

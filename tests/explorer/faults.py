@@ -52,6 +52,7 @@ class Weather:
     Attributes:
         lost: Probability that a call does not arrive, and that its answer does not.
         late: Probability that a call is done after its caller has given it up.
+        late_s: How much later a request, or the second copy of one, may arrive.
         twice: Probability that a message arrives twice.
         crash: Probability that the caller dies before a call, and after it.
         pause: Probability that the caller stands still for a while before a call, and after it.
@@ -62,6 +63,7 @@ class Weather:
     name: str
     lost: float = 0.0
     late: float = 0.0
+    late_s: float = 60.0
     twice: float = 0.0
     crash: float = 0.0
     pause: float = 0.0
@@ -87,6 +89,10 @@ class Plan(Protocol):
 
     def pause_s(self) -> float:
         """Return for how long somebody stands still."""
+        ...
+
+    def late_s(self) -> float:
+        """Return how much later something arrives that nobody waits for any more."""
         ...
 
 
@@ -132,6 +138,10 @@ class SeededPlan:
         if weather.slow and self._chance.random() < weather.slow:
             return self._chance.uniform(0.0, weather.slow_s)
         return self._chance.expovariate(1.0 / weather.latency_s) if weather.latency_s else 0.0
+
+    def late_s(self) -> float:
+        """Draw a delay."""
+        return self._chance.uniform(0.0, self.weather.late_s)
 
     def pause_s(self) -> float:
         """Draw a duration: mostly short, sometimes longer than any claim, lease or patience."""

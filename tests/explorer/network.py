@@ -96,7 +96,7 @@ class Network:
         await asyncio.sleep(self._boundaries.plan.delay_s())
         endpoints = self._endpoints()
         if verdict is Verdict.LATE or copy:
-            await asyncio.sleep(self._boundaries.plan.pause_s())
+            await asyncio.sleep(self._boundaries.plan.late_s())
         if verdict is Verdict.LOST or Place.HTTP in self._boundaries.away or not endpoints:
             raise httpx.ConnectError("nobody is there", request=request)
         self._served += 1
@@ -112,22 +112,28 @@ class Network:
     async def _serve(self, endpoint: Endpoint, request: httpx.Request, meeting_id: int | None) -> httpx.Response:
         become(endpoint.process)
         SPEAKER.set(_speaker(request))
+        arrived_s = now_s()
         await endpoint.process.gate()
         served = await httpx.ASGITransport(endpoint.app, raise_app_exceptions=False).handle_async_request(request)
         answer = httpx.Response(served.status_code, headers=served.headers, content=await served.aread())
         await endpoint.process.gate()
-        self._overhear(endpoint, request, answer, meeting_id)
+        self._overhear(endpoint, request, answer, arrived_s, meeting_id)
         return answer
 
     def _overhear(
-        self, endpoint: Endpoint, request: httpx.Request, answer: httpx.Response, meeting_id: int | None
+        self,
+        endpoint: Endpoint,
+        request: httpx.Request,
+        answer: httpx.Response,
+        arrived_s: float,
+        meeting_id: int | None,
     ) -> None:
         chronicle = self._boundaries.chronicle
         if answer.status_code == _BUG:
             chronicle.bugs.append(f"{request.method} {request.url.path} was answered 500")
         if chronicle.told and not _is_heartbeat(request):
-            said = f"{request.method} {_last(request)} {request.content.decode()} → {answer.status_code}"
-            chronicle.note(now_s(), endpoint.process.name, f"{said} {answer.text[:120]}", meeting_id)
+            told = f"{request.method} {_last(request)} {request.content.decode()} → {answer.status_code}"
+            chronicle.note(now_s(), endpoint.process.name, f"{told} {answer.text[:120]}", meeting_id)
         speaker = _speaker(request)
         if speaker is None or request.method != "POST":
             return
@@ -137,7 +143,8 @@ class Network:
         outcome = str(answer.json().get("outcome", "")) if answer.content and answer.is_success else ""
         report = f"{_last(request)} {request.content.decode()}"
         chronicle.reported(f"{speaker} {report}")
-        self.overheard.answers.append(Answer(speaker, report, answer.status_code, outcome))
+        said = Answer(speaker, report, answer.status_code, outcome, arrived_s, now_s())
+        self.overheard.answers.append(said)
 
     def _confirm(self, answer: httpx.Response, meeting_id: int | None) -> None:
         if answer.is_success and meeting_id is not None:

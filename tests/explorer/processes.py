@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar, copy_context
+from contextvars import Context, ContextVar
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
@@ -44,7 +44,7 @@ class Process:
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> "asyncio.Task[_T]":
         """Run something as a part of this process."""
-        context = copy_context()
+        context = Context()
         context.run(_CURRENT.set, self)
         return asyncio.get_running_loop().create_task(work, context=context)
 

@@ -125,10 +125,12 @@ class Simulation:
         self.boundaries.away.add(place)
         if place is Place.REDIS:
             self.redis.cut()
-        await asyncio.sleep(seconds)
-        self.boundaries.away.discard(place)
-        self.chronicle.note(now_s(), str(place), "is back")
-        self.outages.add(begin_s, now_s())
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.boundaries.away.discard(place)
+            self.chronicle.note(now_s(), str(place), "is back")
+            self.outages.add(begin_s, now_s())
 
     def _start_manager(self, number: int) -> Served:
         served = Served(

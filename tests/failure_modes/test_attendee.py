@@ -36,7 +36,7 @@ async def test_a12_a_loop_outlives_every_pass_that_fails(error: Exception) -> No
 
 async def test_a14_what_a_dead_bot_printed_is_kept_before_it_is_removed() -> None:
     async def crash(workload: Workload) -> int:
-        workload.print("Chromium could not start")
+        workload.write(b"Chromium could not start")
         return 1
 
     world = World(bot=crash)
@@ -87,7 +87,6 @@ async def test_g02_a_stop_is_obeyed_although_its_message_was_lost() -> None:
 
 
 async def test_g05_a_launcher_that_is_away_for_minutes_costs_no_bot_and_doubles_none() -> None:
-    launcher = SilentLauncher(MemoryLauncher())
     inner = MemoryLauncher()
     launcher = SilentLauncher(inner)
     world = World(launcher=launcher)

@@ -73,7 +73,8 @@ async def converged(world: World, *, strangers: Collection[Life] = (), twin: Evi
     evidence = await gather(world)
     asked_for = [life for life in evidence.lives if life not in strangers]
     evidence = replace(evidence, lives=asked_for, twin=twin)
-    assert violations(evidence) == []
+    if found := violations(evidence):
+        raise AssertionError("violated: " + "; ".join(found))
     return evidence
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support.invariants.evidence import Life
@@ -15,7 +16,42 @@ from usher.domain.reconcile import parse_workload_name
 _LOOK_S = 0.2
 _GROWN_UP_S = 3.0
 _HERTZ = os.sysconf("SC_CLK_TCK")
-_Key = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    start: int
+    mark: str | None
+
+
+class ProcessTable:
+    """The marked processes of this machine; one look serves all who ask within a fifth of a second."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, _Process] = {}
+        self._marked: Mapping[int, str] = {}
+        self._seen_s = 0.0
+
+    def marked(self) -> Mapping[int, str]:
+        """Return the marks of living processes by process id, in the order of their starts."""
+        if time.monotonic() - self._seen_s > _LOOK_S:
+            self._look()
+            self._seen_s = time.monotonic()
+        return self._marked
+
+    def _look(self) -> None:
+        known = {pid: process for pid in _pids() if (process := self._read(pid)) is not None}
+        self._known = {pid: one for pid, one in known.items() if one.mark or _age_s(one.start) > _GROWN_UP_S}
+        ordered = sorted(known.items(), key=lambda item: (item[1].start, item[0]))
+        self._marked = {pid: process.mark for pid, process in ordered if process.mark is not None}
+
+    def _read(self, pid: int) -> _Process | None:
+        """Return a process; None if it has ended. A young one may be about to become something else."""
+        start = start_ticks(pid)
+        if start is None:
+            return None
+        known = self._known.get(pid)
+        return known if known is not None and known.start == start else _Process(start, _read_mark(pid))
 
 
 class Lives:
@@ -25,14 +61,14 @@ class Lives:
 
     Args:
         root: The launcher's directory, which is in the mark.
+        table: Where processes are found.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._prefix = f"{MARK}={root.resolve()}{os.sep}".encode()
+    def __init__(self, root: Path, table: ProcessTable) -> None:
+        self._prefix = f"{root.resolve()}{os.sep}"
+        self._table = table
         self._living: dict[str, Life] = {}
         self._dead: list[Life] = []
-        self._strangers: set[_Key] = set()
-        self._known: dict[_Key, str] = {}
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -43,7 +79,7 @@ class Lives:
     def look(self) -> frozenset[str]:
         """Look once, and return the names of the workloads that have living processes."""
         now_s = time.time()
-        names = {name for pid in _pids() if (name := self._name_of(pid))}
+        names = {name for name in self._processes().values() if parse_workload_name(name)}
         self._dead += [life for name, life in self._living.items() if name not in names]
         self._living = {name: self._life_of(name, now_s) for name in names}
         return frozenset(names)
@@ -53,6 +89,10 @@ class Lives:
         self.look()
         return [*self._dead, *(replace(life, ended_s=None) for life in self._living.values())]
 
+    def pids(self, name: str) -> list[int]:
+        """Return the living processes of a workload, oldest first: the shim, then the bot."""
+        return [pid for pid, known in self._processes().items() if known == name]
+
     def _life_of(self, name: str, now_s: float) -> Life:
         """Return the life of what was just seen: one that goes on, or one that begins."""
         workload = parse_workload_name(name)
@@ -60,34 +100,21 @@ class Lives:
         begun = self._living.get(name, Life(workload, now_s))
         return replace(begun, ended_s=now_s)
 
-    def pids(self, name: str) -> list[int]:
-        """Return the living processes of a workload, oldest first: the shim, then the bot."""
-        self.look()
-        mine = [key for key, known in self._known.items() if known == name and start_ticks(key[0]) == key[1]]
-        return [pid for pid, _ in sorted(mine, key=lambda key: (key[1], key[0]))]
+    def _processes(self) -> dict[int, str]:
+        marked = self._table.marked().items()
+        return {pid: mark.removeprefix(self._prefix) for pid, mark in marked if mark.startswith(self._prefix)}
 
-    def _name_of(self, pid: int) -> str | None:
-        start = start_ticks(pid)
-        if start is None or (pid, start) in self._strangers:
-            return None
-        key = (pid, start)
-        if key not in self._known:
-            name = self._read_mark(pid)
-            if name is not None and parse_workload_name(name):
-                self._known[key] = name
-            elif _age_s(start) > _GROWN_UP_S:  # a younger one may be about to become something else
-                self._strangers.add(key)
-        return self._known.get(key)
 
-    def _read_mark(self, pid: int) -> str | None:
-        try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes()
-        except OSError:
-            return None
-        for variable in environment.split(b"\0"):
-            if variable.startswith(self._prefix):
-                return os.fsdecode(variable.removeprefix(self._prefix))
+def _read_mark(pid: int) -> str | None:
+    prefix = f"{MARK}=".encode()
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
         return None
+    for variable in environment.split(b"\0"):
+        if variable.startswith(prefix):
+            return os.fsdecode(variable.removeprefix(prefix))
+    return None
 
 
 def _pids() -> list[int]:

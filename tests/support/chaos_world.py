@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from tests.support.chaos_caller import Caller
-from tests.support.chaos_lives import Lives
+from tests.support.chaos_lives import Lives, ProcessTable
 from tests.support.chaos_managers import Manager, born
 from tests.support.chaos_nursery import Birth
 from tests.support.tcp_proxy import LOOPBACK, TcpProxy
@@ -40,6 +40,7 @@ PACE = LifecycleSettings(
 )
 """Quick where nothing depends on the machine, generous where it might be slow."""
 
+_PROCESSES = ProcessTable()
 _GIVE_UP_S = 90.0
 _LOOK_S = 0.15
 _ASK_S = 10.0
@@ -198,7 +199,7 @@ async def open_world(
         caller = Caller(f"http://{LOOPBACK}:{links.front.port}", key, user.user_id)
         stack.push_async_callback(caller.close)
         environment = _environment(directory, dsn, redis.url, links, pace, proxied=proxied)
-        lives = Lives(directory / "usher" / "bots")
+        lives = Lives(directory / "usher" / "bots", _PROCESSES)
         watching = asyncio.create_task(lives.run())
         stack.callback(watching.cancel)
         world = World(

@@ -51,7 +51,8 @@ class Bots:
         Idempotent under one idempotency key.
 
         Raises:
-            Conflict: The user has a bot in that meeting already, or the key was used for another request.
+            Conflict: The user has a bot in that meeting already.
+            Invalid: The idempotency key was used for another request.
             LimitReached: The user's limit of concurrent bots is used up.
         """
         row = created_by(Event.SCHEDULED if wish.join_at else Event.REQUESTED)

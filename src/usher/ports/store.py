@@ -31,7 +31,8 @@ class Meetings(Protocol):
 
         Raises:
             Conflict: `already_there` (a meeting of the same user, platform and native id is not over; the detail
-                names its id), or `idempotency_key_reused` (same key, other body).
+                names its id).
+            Invalid: `idempotency_key_reused` (same key, other body).
             LimitReached: `max_concurrent_bots`.
             NotFound: `unknown_user`.
         """

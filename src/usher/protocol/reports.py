@@ -6,9 +6,11 @@ this attempt is over, leave and exit.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from usher.domain.lifecycle import Reason
+
+_REASONS = frozenset({None, *Reason})
 
 
 class _Report(BaseModel):
@@ -31,8 +33,17 @@ class Exited(_Report):
     """The bot's last word."""
 
     exit_code: int = Field(description="0 if the visit ended as it should.")
-    reason: Reason | None = Field(default=None, description="Why it ended.")
+    reason: Reason | None = Field(default=None, description="Why it ended; a word that is not known counts as none.")
     detail: str = Field(default="", max_length=4000, description="Evidence for people; no content of the meeting.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_unknown_reason(cls, said: object) -> object:
+        """Move a reason of another version into the detail: a last word that is refused would make the end a crash."""
+        if not isinstance(said, dict) or said.get("reason") in _REASONS:
+            return said
+        detail = f"reason: {str(said['reason'])[:100]}. {said.get('detail', '')}"
+        return {**said, "reason": None, "detail": detail[:4000]}
 
 
 class ReportAnswer(BaseModel):

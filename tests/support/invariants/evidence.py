@@ -52,18 +52,22 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one copy of a bot's report was answered, in the order of arrival.
+    """What one copy of a bot's report was answered, in the order of the answers.
 
     Attributes:
         report: What tells this report from the bot's others, such as its path and number.
         status: HTTP status.
         outcome: What the body says became of it.
+        arrived_s: When this copy came in.
+        answered_s: When it was answered.
     """
 
     connection_id: str
     report: str
     status: int
     outcome: str = ""
+    arrived_s: float = 0.0
+    answered_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

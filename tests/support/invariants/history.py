@@ -1,5 +1,6 @@
 """Rules on the histories of meetings: I2, I3, I6, I12 and I15."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -111,16 +112,16 @@ def _due_s(evidence: Evidence, meeting: Meeting, line: MeetingEvent) -> float | 
 def reports_count_once(evidence: Evidence) -> Iterator[str]:
     """I6: a repeated report gets the answer of the first, until the attempt is over, and over is for good."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
-    over: set[tuple[str, str]] = set()
+    over: dict[tuple[str, str], float] = {}
     for answer in evidence.answers:
         if answer.status >= 500 or answer.status == 429:
             continue
         report, said = (answer.connection_id, answer.report), (answer.status, answer.outcome)
         if answer.status == 410:
-            over.add(report)
+            over.setdefault(report, answer.answered_s)
             continue
         known = first.setdefault(report, said)
-        if report in over:
+        if answer.arrived_s >= over.get(report, math.inf):
             yield f"I6: connection {answer.connection_id}: {answer.report} was over, and then answered {said}"
         elif known != said:
             yield f"I6: connection {answer.connection_id}: {answer.report} was answered {known}, repeated {said}"

@@ -122,7 +122,7 @@ async def test_the_same_idempotency_key_sends_one_bot(api: Api) -> None:
     assert (again.status_code, again.json()["id"]) == (201, first.json()["id"])
     assert again.headers["idempotent-replayed"] == "true"
     other = await api.http.post("/bots", json=body | {"language": "de"}, headers=headers)
-    assert problem(other, 409)["code"] == "idempotency_key_reused"
+    assert problem(other, 422)["code"] == "idempotency_key_reused"
 
 
 async def test_stop_status_and_history(api: Api) -> None:

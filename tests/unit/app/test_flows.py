@@ -12,7 +12,7 @@ from usher.adapters.memory.failing_launchers import ForgettingLauncher, Refusing
 from usher.adapters.memory.launcher import Machine, MemoryLauncher, Workload
 from usher.app.bots import Wish
 from usher.app.reconciler import Reconciler
-from usher.domain.errors import Conflict, LimitReached, NotAllowed, NotFound, Superseded
+from usher.domain.errors import Conflict, Invalid, LimitReached, NotAllowed, NotFound, Superseded
 from usher.domain.lifecycle import Reason, State
 from usher.domain.meeting import Platform
 from usher.domain.reconcile import WorkloadName
@@ -205,7 +205,7 @@ async def test_one_idempotency_key_is_one_meeting() -> None:
     again = await world.bots.request(user.user_id, keyed)
     assert (again.replayed, again.meeting.meeting_id) == (True, first.meeting.meeting_id)
     other = Wish(plain.ref, plain.bot_name, plain.configuration, idempotency=IdempotencyKey("k", b"2" * 32))
-    with pytest.raises(Conflict):
+    with pytest.raises(Invalid):
         await world.bots.request(user.user_id, other)
 
 

@@ -16,6 +16,13 @@ def test_reports_are_read_whatever_a_newer_bot_adds() -> None:
     assert exited.reason is Reason.CRASHED
 
 
+def test_a_reason_of_another_version_is_kept_as_evidence() -> None:
+    said = Exited.model_validate({"seq": 1, "exit_code": 0, "reason": "removed_by_admin", "detail": "at noon"})
+    assert said.reason is None
+    assert said.detail == "reason: removed_by_admin. at noon"
+    assert Exited.model_validate_json(said.model_dump_json()) == said
+
+
 @pytest.mark.parametrize(
     ("model", "body"),
     [
@@ -23,7 +30,6 @@ def test_reports_are_read_whatever_a_newer_bot_adds() -> None:
         (Started, {"seq": 0}),
         (Status, {"seq": 1, "status": "dancing"}),
         (Exited, {"seq": 1}),
-        (Exited, {"seq": 1, "exit_code": 0, "reason": "because"}),
         (Exited, {"seq": 1, "exit_code": 0, "detail": "x" * 4001}),
         (Heartbeat, {"executed_seq": -1}),
         (Heartbeat, {"sent": [{"segment_id": "s:1", "revision": 1}] * (MOST_MARKS + 1)}),

@@ -7,7 +7,7 @@ from typing import Any
 
 from usher.adapters.memory.store_change import owe, require_row, write_change
 from usher.adapters.memory.store_tables import Part
-from usher.domain.errors import Conflict, InvariantBroken, LimitReached, NotFound
+from usher.domain.errors import Conflict, Invalid, InvariantBroken, LimitReached, NotFound
 from usher.domain.lifecycle import COUNTED, HAS_WORKLOAD, LIVE, MISSABLE, Effect, Source
 from usher.domain.meeting import Platform
 from usher.domain.policy import Policy
@@ -51,7 +51,7 @@ class MemoryMeetings(Part):
         if new.idempotency is not None:
             known = tables.idempotency_keys.get((new.user_id, new.idempotency.key))
             if known is not None and known[0] != new.idempotency.body_sha256:
-                raise Conflict("idempotency_key_reused", "This Idempotency-Key was used for another request.")
+                raise Invalid("idempotency_key_reused", "This Idempotency-Key was used for another request.")
             if known is not None:
                 return tables.meetings[known[1]]
         for meeting in self._visits(new.user_id, new.ref.platform, new.ref.native_id):

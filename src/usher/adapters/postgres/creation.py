@@ -6,7 +6,7 @@ import asyncpg
 
 from usher.adapters.postgres.pool import Connection, Database, Row
 from usher.adapters.postgres.rows import LIVE_STATES, MEETING_COLUMNS, NO_STATE, meeting_from, sql
-from usher.domain.errors import Conflict, LimitReached, NotFound, Unavailable
+from usher.domain.errors import Conflict, Invalid, LimitReached, NotFound, Unavailable
 from usher.domain.lifecycle import COUNTED, Effect, Source
 from usher.ports import LANES, Created, Lane, Meeting, NewMeeting
 
@@ -201,7 +201,7 @@ async def _explain(connection: Connection, new: NewMeeting) -> Created | None:
         raise NotFound("unknown_user", f"There is no user {new.user_id}.")
     if key is not None and row["meeting_id"] is not None:
         if row["body_sha256"] != key.body_sha256:
-            raise Conflict(
+            raise Invalid(
                 "idempotency_key_reused", "This Idempotency-Key was used for another request. Choose a new one."
             )
         earlier = await connection.fetchrow(_FIND, row["meeting_id"])
