@@ -134,6 +134,15 @@ class LifecycleSettings(_Group):
         )
 
 
+class WebhookSettings(_Group):
+    """Messages to users' servers."""
+
+    allow_private: bool = Field(
+        default=False,
+        description="Also to inner addresses and without TLS: for development, never where others have keys.",
+    )
+
+
 class LogSettings(_Group):
     """The log."""
 
@@ -170,6 +179,7 @@ class Settings(BaseSettings):
     bots: BotSettings = BotSettings()
     transcription: TranscriptionSettings = TranscriptionSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     client: ClientSettings = ClientSettings()
 

@@ -5,12 +5,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from tests.support.chaos_evidence import converged
 from tests.support.chaos_script import NEVER_S, Script
 from tests.support.chaos_theatre import Stage, story
 from tests.support.chaos_world import PACE, World
 
 from usher.adapters.launchers.process import ProcessLauncher
+from usher.domain.errors import LaunchRejected
 from usher.domain.lifecycle import Event, State
 from usher.domain.reconcile import WorkloadName
 from usher.ports import WorkloadSpec
@@ -48,6 +50,7 @@ async def test_a_bot_that_is_killed_is_replaced(stage: Stage) -> None:
         await converged(world)
 
 
+@pytest.mark.long
 @story
 async def test_a_bot_that_is_killed_with_its_supervisor_is_replaced(stage: Stage) -> None:
     async with stage.world() as world:
@@ -80,6 +83,7 @@ async def test_a_frozen_bot_is_found_by_its_lease_at_the_usual_pace(stage: Stage
         await converged(world)
 
 
+@pytest.mark.long
 @story
 async def test_a_bot_that_pauses_for_less_than_its_lease_is_left_alone(stage: Stage) -> None:
     async with stage.world() as world:
@@ -153,6 +157,9 @@ async def test_a_workload_of_an_older_attempt_is_removed(stage: Stage) -> None:
         await world.until(meeting_id, State.ACTIVE)
         older = WorkloadName(meeting_id, 1)
         known = world.lives.lives()
+        with pytest.raises(LaunchRejected):
+            await _sleeper(world).start(WorkloadSpec(older, {}))
+        (world.directory / "usher" / "bots" / "spent" / str(older)).unlink()  # as one that was started before it ended
         await _sleeper(world).start(WorkloadSpec(older, {}))
         await world.wait(lambda: str(older) not in world.lives.look())
         strangers = [life for life in world.lives.lives() if life.workload == older and life not in known]
@@ -173,6 +180,7 @@ async def test_a_bot_that_never_starts_is_given_up_after_its_attempts(stage: Sta
         assert (meeting.reason, meeting.attempt, meeting.failure_stage) == ("launch_timeout", 2, State.STARTING)
 
 
+@pytest.mark.long
 @story
 async def test_a_bot_that_will_not_leave_is_killed(stage: Stage) -> None:
     async with stage.world() as world:

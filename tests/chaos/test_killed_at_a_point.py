@@ -75,8 +75,9 @@ async def _crash_once(world: World) -> None:
 
 
 @_points(
-    "create:after change/launch_begun:after start:before start:after complete:before",
-    "create:before change/launch_begun:before grant:before grant:after complete:after",
+    "create:after start:before start:after",
+    "create:before change/launch_begun:before change/launch_begun:after grant:before grant:after "
+    "complete:before complete:after",
 )
 @story
 async def test_killed_while_launching(stage: Stage, point: str) -> None:
@@ -84,40 +85,49 @@ async def test_killed_while_launching(stage: Stage, point: str) -> None:
 
 
 @_points(
-    "change/admitted:after answer/exited:before",
+    "change/admitted:after",
     "change/admitted:before change/joining_begun:after answer/started:before answer/started:after "
-    "change/left:before change/left:after answer/exited:after answer/heartbeat:before",
+    "change/left:before change/left:after answer/exited:before answer/exited:after "
+    "answer/heartbeat:before",
 )
 @story
 async def test_killed_while_taking_a_report(stage: Stage, point: str) -> None:
     await _play(stage, point, _visit, End(_COMPLETED, "meeting_ended"))
 
 
-@_points("save:before save:after acknowledge:after", "acknowledge:before")
+@_points(
+    "save:after",
+    "save:before acknowledge:before acknowledge:after",
+)
 @story
 async def test_killed_while_collecting_text(stage: Stage, point: str) -> None:
     await _play(stage, point, _visit, End(_COMPLETED, "meeting_ended"))
 
 
 @_points(
-    "change/stop_requested:after publish:before stop:after remove:before totals:before",
-    "change/stop_requested:before publish:after stop:before revoke:before revoke:after remove:after totals:after",
+    "change/stop_requested:after remove:before totals:before",
+    "change/stop_requested:before publish:before publish:after stop:before stop:after revoke:before "
+    "revoke:after remove:after totals:after",
 )
 @story
 async def test_killed_while_stopping(stage: Stage, point: str) -> None:
     await _play(stage, point, _stop, End(_COMPLETED, "stopped"))
 
 
-@_points("change/terminated:before", "stop:before stop:after change/terminated:after")
+@_points(
+    "change/terminated:before",
+    "stop:before stop:after change/terminated:after",
+)
 @story
 async def test_killed_while_stopping_a_bot_that_hears_nothing(stage: Stage, point: str) -> None:
     await _play(stage, point, _stop_one_that_hears_nothing, End(_COMPLETED, "stopped"))
 
 
 @_points(
-    "publish:before outcome:after answer/commands:before",
-    "change/configuration_requested:before change/configuration_requested:after publish:after outcome:before "
-    "change/configuration_applied:before change/configuration_applied:after answer/commands:after",
+    "publish:before outcome:after",
+    "change/configuration_requested:before change/configuration_requested:after publish:after "
+    "outcome:before change/configuration_applied:before change/configuration_applied:after "
+    "answer/commands:before answer/commands:after",
 )
 @story
 async def test_killed_while_a_command_is_on_its_way(stage: Stage, point: str) -> None:
@@ -125,8 +135,8 @@ async def test_killed_while_a_command_is_on_its_way(stage: Stage, point: str) ->
 
 
 @_points(
-    "change/crashed:after change/retry_granted:after",
-    "change/crashed:before stop:before stop:after remove:after change/retry_granted:before",
+    "change/retry_granted:after",
+    "change/crashed:before change/crashed:after stop:before stop:after remove:after change/retry_granted:before",
 )
 @story
 async def test_killed_while_cleaning_up_after_a_crash(stage: Stage, point: str) -> None:

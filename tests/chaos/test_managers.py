@@ -3,6 +3,7 @@
 import asyncio
 import signal
 
+import pytest
 from tests.support.chaos_load import send_all, stop_all, until_in
 from tests.support.chaos_theatre import Stage, story
 
@@ -49,6 +50,7 @@ async def test_a_manager_that_was_paused_past_its_claims_changes_nothing(stage: 
         assert paused.code is None
 
 
+@pytest.mark.long
 @story
 async def test_a_manager_that_is_paused_again_and_again(stage: Stage) -> None:
     async with stage.world() as world:
@@ -78,6 +80,7 @@ async def test_managers_are_replaced_one_by_one(stage: Stage) -> None:
         assert {one.attempt for one in evidence.meetings if one.ref.native_id != "crashes"} == {1}
 
 
+@pytest.mark.long
 @story
 async def test_roles_apart_and_each_killed_once(stage: Stage) -> None:
     async with stage.world() as world:

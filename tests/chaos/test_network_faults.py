@@ -64,13 +64,13 @@ def _links(*short: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("link", links)
 
 
-@_links("postgres")
+@_links()
 @story
 async def test_a_slow_connection(stage: Stage, link: str) -> None:
     await _play(stage, link, _delayed)
 
 
-@_links("front", "postgres", "bots_redis")
+@_links("postgres", "redis")
 @story
 async def test_connections_that_are_cut_again_and_again(stage: Stage, link: str) -> None:
     await _play(stage, link, _cut)
@@ -82,13 +82,13 @@ async def test_connections_that_are_refused(stage: Stage, link: str) -> None:
     await _play(stage, link, _closed)
 
 
-@_links("front", "postgres", "redis", "bots_redis")
+@_links("front", "bots_redis")
 @story
 async def test_connections_that_are_half_open(stage: Stage, link: str) -> None:
     await _play(stage, link, _half_open)
 
 
-@pytest.mark.parametrize("link", _LINKS)
+@_links("postgres", "bots_redis")
 @story
 async def test_connections_that_are_forsaken_for_good(stage: Stage, link: str) -> None:
     """The old ones stay dead; whoever depends on one notices, makes a new one, and hears the command to leave."""

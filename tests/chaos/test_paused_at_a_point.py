@@ -53,13 +53,13 @@ async def _play(
         assert reason in {line.reason for line in history}
 
 
-@_points("change/launch_begun:before start:before", "grant:before start:after complete:before")
+@_points("start:before", "change/launch_begun:before grant:before start:after complete:before")
 @story
 async def test_paused_while_launching(stage: Stage, point: str) -> None:
     await _play(stage, point, _visit, "meeting_ended")
 
 
-@_points("change/admitted:before save:before", "change/left:before acknowledge:before")
+@_points("", "change/admitted:before save:before change/left:before acknowledge:before")
 @story
 async def test_paused_while_a_bot_reports(stage: Stage, point: str) -> None:
     await _play(stage, point, _visit, "meeting_ended")

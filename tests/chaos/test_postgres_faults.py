@@ -2,30 +2,21 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.support.chaos_blows import TERMINATE, stop_at_once
 from tests.support.chaos_load import send_all, stop_all, until_in
 from tests.support.chaos_theatre import Stage, story
 from tests.support.chaos_world import World
 
 from usher.adapters.embedded.postgres import EmbeddedPostgres
 
-_TERMINATE = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'usher'"
 _DISK_MB = 256
 _BLOCK_BYTES = 1 << 16
-
-
-async def _stop_at_once(server: EmbeddedPostgres) -> None:
-    """Immediate shutdown: no checkpoint, no farewell. Source: PostgreSQL manual, "Shutting Down the Server"."""
-    assert server.pid is not None
-    os.kill(server.pid, signal.SIGQUIT)
-    await server.wait_dead()
-    await server.stop()
 
 
 @story
@@ -35,13 +26,14 @@ async def test_postgres_is_stopped_at_once_and_restarted(stage: Stage) -> None:
         await world.manager()
         meetings = await send_all(world)
         async with world.outage():
-            await _stop_at_once(server)
+            await stop_at_once(server)
             await asyncio.sleep(3.0)
             await server.start()
         await until_in(world, meetings)
         await stop_all(world)
 
 
+@pytest.mark.long
 @story
 async def test_postgres_is_stopped_at_once_again_and_again_while_requests_come_in(stage: Stage) -> None:
     async with stage.postgres() as server, stage.world(dsn=server.dsn) as world:
@@ -51,7 +43,7 @@ async def test_postgres_is_stopped_at_once_again_and_again_while_requests_come_i
         for _ in range(3):
             await asyncio.sleep(1.0)
             async with world.outage():
-                await _stop_at_once(server)
+                await stop_at_once(server)
                 await server.start()
         await until_in(world, await sending)
         await stop_all(world)
@@ -73,7 +65,7 @@ async def _terminate_backends(world: World, *, times: int) -> int:
     count = 0
     for _ in range(times):
         await asyncio.sleep(0.3)
-        count += int((await world.rows(_TERMINATE))[0][0])
+        count += int((await world.rows(TERMINATE))[0][0])
     return count
 
 

@@ -1,11 +1,10 @@
 """Redis is killed and comes back empty, is emptied, or does not answer for a while."""
 
 import asyncio
-import os
-import signal
 
 import pytest
 from redis.asyncio import Redis
+from tests.support.chaos_blows import freeze, restart_empty
 from tests.support.chaos_load import send_all, stop_all, until_in
 from tests.support.chaos_theatre import Stage, story
 
@@ -19,12 +18,7 @@ async def test_redis_is_killed_and_restarted_empty(stage: Stage) -> None:
     async with stage.world() as world:
         await world.manager()
         await until_in(world, await send_all(world, stay_s=_STAY_S))
-        assert world.redis.pid is not None
-        os.kill(world.redis.pid, signal.SIGKILL)
-        await world.redis.wait_dead()
-        await world.redis.stop()
-        await asyncio.sleep(2.0)
-        await world.redis.start()
+        await restart_empty(world.redis, away_s=2.0)
         evidence = await stop_all(world)
         assert {one.attempt for one in evidence.meetings if one.ref.native_id != "crashes"} == {1}
 
@@ -65,10 +59,7 @@ async def test_redis_does_not_answer_for_a_while(stage: Stage) -> None:
         await world.manager()
         sending = asyncio.create_task(send_all(world, stay_s=_STAY_S))
         await world.wait(lambda: bool(world.lives.look()))
-        assert world.redis.pid is not None
         async with world.outage():
-            os.kill(world.redis.pid, signal.SIGSTOP)
-            await asyncio.sleep(_FROZEN_S)
-            os.kill(world.redis.pid, signal.SIGCONT)
+            await freeze(world.redis, _FROZEN_S)
         await until_in(world, await sending)
         await stop_all(world)

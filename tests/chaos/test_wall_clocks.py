@@ -33,7 +33,7 @@ async def _play(world: World, shift_s: float, twin: Evidence | None = None) -> E
     return await converged(world, twin=twin)
 
 
-@pytest.mark.parametrize("shift_s", [_HOUR_S, -_HOUR_S])
+@pytest.mark.parametrize("shift_s", [_HOUR_S, pytest.param(-_HOUR_S, marks=pytest.mark.long)])
 @story
 async def test_a_wall_clock_that_is_wrong_by_an_hour_changes_nothing(stage: Stage, shift_s: float) -> None:
     async with stage.world() as right, stage.world() as wrong:

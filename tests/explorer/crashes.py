@@ -109,7 +109,7 @@ async def _tell(accident: Accident | None, chronicle: Chronicle) -> Retold:
     plan = OneAccident(accident)
     world = Simulation(plan, chronicle, managers=2, script=_script, restart_s=lambda: _RESTART_S)
     plan.worth_counting = lambda name: _makes_a_difference(world, name)
-    ann = await open_account(world.store, "ann", 1, world.network.transport(), world.diary)
+    ann = await open_account(world.store, "ann", 1, world.network.transport(), world.diary, has_webhook=True)
     while (meeting_id := await ann.request("weekly-sync", key="k")) is None:
         await asyncio.sleep(1.0)
     await _until(lambda: _status(world, meeting_id) in IN_MEETING and _attempt(world, meeting_id) > 1)

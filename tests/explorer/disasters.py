@@ -26,6 +26,7 @@ class Disasters:
             self._redis_restarted,
             self._store_away,
             self._launcher_silent,
+            self._webhooks_down,
             self._network_down,
             self._machine_rebooted,
         )
@@ -78,6 +79,9 @@ class Disasters:
 
     async def _launcher_silent(self) -> None:
         await self._world.away(Place.LAUNCHER, self._seconds())
+
+    async def _webhooks_down(self) -> None:
+        await self._world.away(Place.WEBHOOK, self._seconds())
 
     async def _network_down(self) -> None:
         await self._world.away(Place.HTTP, self._seconds())

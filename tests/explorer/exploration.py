@@ -136,7 +136,14 @@ class _Run:
         users = self._chance.choice((1, 2, 3))
         limits = [self._chance.choice((1, 2, 3)) for _ in range(users)]
         return [
-            await open_account(world.store, f"user{index}", limit, world.network.transport(), world.diary)
+            await open_account(
+                world.store,
+                f"user{index}",
+                limit,
+                world.network.transport(),
+                world.diary,
+                has_webhook=self._chance.random() < 0.3,
+            )
             for index, limit in enumerate(limits, 1)
         ]
 

@@ -25,6 +25,7 @@ class Place(StrEnum):
     LAUNCHER = "launcher"
     REDIS = "redis"
     HTTP = "http"
+    WEBHOOK = "webhook"
 
 
 class Verdict(StrEnum):
@@ -113,7 +114,7 @@ class SeededPlan:
         if weather is CALM:
             return Verdict.FINE
         drawn = self._chance.random()
-        twice = weather.twice if place in {Place.HTTP, Place.REDIS} else 0.0
+        twice = weather.twice if place in {Place.HTTP, Place.REDIS, Place.WEBHOOK} else 0.0
         crash, pause = (weather.crash, weather.pause) if process is not None else (0.0, 0.0)
         for verdict, probability in (
             (Verdict.LOST, weather.lost),

@@ -13,7 +13,6 @@ from tests.support.invariants import (
 )
 
 from usher.adapters.memory.store_tables import Tables
-from usher.ports import Lane
 
 PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0)
 ROUGH = Allowance(sweep_s=60.0, detection_s=120.0, kill_s=60.0, deadline_s=60.0)
@@ -42,12 +41,12 @@ def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evide
         ],
         accounts=frozenset(world.redis.access.passwords),
         leftovers=[
-            Leftover(row.meeting_id, row.effect, buried=row.buried_at is not None)
-            for row in tables.outbox.values()
-            if row.lane is not Lane.NOTIFY
+            Leftover(row.meeting_id, row.effect, buried=row.buried_at is not None) for row in tables.outbox.values()
         ],
         answers=world.network.overheard.answers,
         key_uses=world.diary.key_uses,
+        subscribers=tables.webhooks.keys(),
+        deliveries=world.inbox.deliveries(),
         sightings=world.diary.sightings,
         moves=world.store.moves,
         settlements=world.store.settlements,

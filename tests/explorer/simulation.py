@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.faults import Boundaries, Place, Plan, now_s
 from tests.explorer.fleet import Fleet
+from tests.explorer.inbox import Inbox
 from tests.explorer.machine import Book, Machine
 from tests.explorer.network import Endpoint, Network
 from tests.explorer.processes import Process
@@ -82,6 +83,7 @@ class Simulation:
         self.machine = Machine()
         self.book = Book(chronicle)
         self.redis = RedisServer()
+        self.inbox = Inbox()
         self.network = Network(self.boundaries, self.endpoints)
         self.diary = Diary()
         self.outages = Outages([])
@@ -139,6 +141,7 @@ class Simulation:
             store=self.store,
             machine=self.machine,
             redis=self.redis,
+            inbox=self.inbox,
             policy=self.policy,
             patience=PATIENCE,
             on_crash=lambda: self._replace_later(number),

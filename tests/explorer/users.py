@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+from tests.explorer.inbox import WEBHOOK
 from tests.explorer.store import WatchedStore, store_clock
 from tests.support.invariants import KeyUse, Sighting
 
@@ -88,12 +89,20 @@ class Caller:
 
 
 async def open_account(
-    store: WatchedStore, name: str, limit: int, transport: httpx.AsyncBaseTransport, diary: Diary
+    store: WatchedStore,
+    name: str,
+    limit: int,
+    transport: httpx.AsyncBaseTransport,
+    diary: Diary,
+    *,
+    has_webhook: bool,
 ) -> Caller:
     """Make a user with an API key."""
     user = await store.create_user(f"{name}@example.com", name=name, max_concurrent_bots=limit)
     key = f"usher_{name}"
     await store.add_token(user.user_id, digest(key))
+    if has_webhook:
+        await store.put_webhook(user.user_id, WEBHOOK)
     return Caller(user.user_id, name, key, transport, diary)
 
 

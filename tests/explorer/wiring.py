@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import SecretStr
 from tests.explorer.faults import Boundaries
+from tests.explorer.inbox import Inbox, RemoteInbox
 from tests.explorer.machine import Machine, RemoteLauncher
 from tests.explorer.network import Endpoint
 from tests.explorer.processes import Process
@@ -24,6 +25,7 @@ from usher.app.effects import CommandEffects, WorkloadEffects, handlers
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
+from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
 from usher.app.reports import Reports
@@ -82,6 +84,7 @@ class Served:
         store: WatchedStore,
         machine: Machine,
         redis: RedisServer,
+        inbox: Inbox,
         policy: Policy,
         patience: Patience,
         on_crash: Callable[[], None],
@@ -112,9 +115,10 @@ class Served:
         )
         commands = CommandEffects(self._store, remote_channel(redis, boundaries))
         finish = PostMeeting(self._store, self._stream).finish
+        notify = Notifier(self._store, RemoteInbox(inbox, boundaries)).notify
         self._loops = [
             beats.run,
-            Dispatcher(self._store, handlers(workload, commands, finish), policy, wakeups, poll_s=_POLL_S).run,
+            Dispatcher(self._store, handlers(workload, commands, finish, notify), policy, wakeups, poll_s=_POLL_S).run,
             Reconciler(self._store, transitions, launcher, legacy, policy).run,
             AccountKeeper(self._store, access, CREDENTIALS).run,
             collector.run,

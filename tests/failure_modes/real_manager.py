@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from usher.adapters.memory.launcher import Machine, MemoryLauncher
 from usher.adapters.memory.redis import MemoryBotAccess, MemoryCommandChannel, MemoryFeed, MemorySegmentStream
+from usher.adapters.memory.webhooks import MemoryWebhookSender
 from usher.adapters.postgres import PostgresStore
 from usher.adapters.redis.channel import RedisCommandChannel
 from usher.adapters.redis.connection import connect
@@ -20,6 +21,7 @@ from usher.app.effects import CommandEffects, WorkloadEffects, handlers
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
+from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
 from usher.app.reports import Reports
@@ -90,7 +92,9 @@ def assemble(
         specify=lambda m: WorkloadSpec(WorkloadName(m.meeting_id, m.attempt), {}),
     )
     commands = CommandEffects(store, channel or MemoryCommandChannel())
-    todo = handlers(workload, commands, PostMeeting(store, stream).finish)
+    todo = handlers(
+        workload, commands, PostMeeting(store, stream).finish, Notifier(store, MemoryWebhookSender()).notify
+    )
     return Manager(
         store,
         launcher,

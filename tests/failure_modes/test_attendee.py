@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.support.world import World, exited
+from tests.support.world import World, exited, on_the_way
 
 from usher.adapters.memory.failing_launchers import SilentLauncher
 from usher.adapters.memory.launcher import MemoryLauncher, Workload
@@ -28,7 +28,7 @@ async def test_a12_a_loop_outlives_every_pass_that_fails(error: Exception) -> No
         done.set()
         return False
 
-    loop = asyncio.create_task(run_forever("test", one_pass, done.wait))
+    loop = asyncio.create_task(run_forever("test", one_pass, lambda: asyncio.sleep(3600)))
     async with asyncio.timeout(60):
         await done.wait()
     loop.cancel()
@@ -54,12 +54,13 @@ async def test_a24_the_lobby_is_left_in_time_whatever_the_bot_does() -> None:
     world = World()
     meeting = await world.send_bot()
     await world.settle()
-    for _ in range(100):
+    await world.reports.status(await world.bot_of(meeting.meeting_id), on_the_way("awaiting_admission"))
+    for _ in range(20):
         world.clock.advance(60)
         await world.reconciler.reconcile()
         await world.settle()
     ended = await world.meeting(meeting.meeting_id)
-    assert (ended.status, ended.reason) == (S.FAILED, Reason.LAUNCH_TIMEOUT)
+    assert (ended.status, ended.reason) == (S.FAILED, Reason.ADMISSION_TIMEOUT)
     assert not world.machine.workloads
 
 

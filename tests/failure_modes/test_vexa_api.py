@@ -17,6 +17,7 @@ from usher.api.keys import KeyCache, digest
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import Reason, State
 from usher.ports import User
+from usher.settings import Settings
 
 ROOM_URL = "http://usher.test/room"
 MINE = {"X-API-Key": "key"}
@@ -111,6 +112,12 @@ async def test_v51_a_launcher_that_takes_for_ever_holds_up_no_request() -> None:
             assert (await http.post("/bots", json=body, headers=MINE)).status_code == 201
         assert len((await http.get("/bots/status", headers=MINE)).json()["running_bots"]) == 20
         launching.cancel()
+
+
+@pytest.mark.parametrize(("word", "meant"), [("false", False), ("0", False), ("true", True)])
+def test_v53_a_word_for_no_means_no(word: str, meant: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USHER_BOTS__HEADLESS", word)
+    assert Settings().bots.headless is meant
 
 
 @pytest.mark.parametrize("nonsense", ["[]", "1", "null", '"x"', "{", "{}", '{"action": "dance"}', "\U0001f600"])

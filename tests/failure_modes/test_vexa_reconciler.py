@@ -13,6 +13,7 @@ from usher.adapters.memory.launcher import MemoryLauncher, Workload
 from usher.app.dispatcher import Dispatcher
 from usher.app.effects import CommandEffects, handlers
 from usher.app.loops import Wakeups
+from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
 from usher.domain.errors import Unavailable
@@ -108,7 +109,12 @@ async def test_v37_a_database_that_fails_after_the_launch_costs_no_second_worklo
     world = World()
     outbox = _LosesOneAnswer(world.store)
     command = CommandEffects(world.store, world.channel)
-    todo = handlers(world.workload, command, PostMeeting(world.store, world.stream).finish)
+    todo = handlers(
+        world.workload,
+        command,
+        PostMeeting(world.store, world.stream).finish,
+        Notifier(world.store, world.webhooks).notify,
+    )
     dispatcher = Dispatcher(cast("Outbox", outbox), todo, world.policy, Wakeups())
     meeting = await world.send_bot()
     await dispatcher.run_pending()

@@ -110,7 +110,8 @@ class MeetingRules(TwoStores):
             ref = request(side.users[user], f"call-{call}").ref
             latest = await side.store.find_latest(side.users[user].user_id, ref.platform, ref.native_id)
             attempt = await side.store.attempt_of(connection_id)
-            return [attempt, *(None if each is None else side.plain(each) for each in (by_connection, latest))]
+            vacated = latest is None or await side.store.is_vacated(latest.meeting_id)
+            return [attempt, vacated, *(None if each is None else side.plain(each) for each in (by_connection, latest))]
 
         self.both(found)
 

@@ -1,4 +1,4 @@
-"""A user who does not give up: every request is repeated until it is answered."""
+"""A user who does not give up: every request is repeated until it is answered, and until there is room for a bot."""
 
 import asyncio
 import itertools
@@ -17,6 +17,7 @@ _PATIENCE_S = 90.0
 _ANSWER_S = 8.0
 _PAUSE_S = 0.3
 _CONFLICT = 409
+_TOO_MANY = 429
 
 
 class Caller:
@@ -89,7 +90,7 @@ class Caller:
                 except httpx.TransportError:
                     await asyncio.sleep(_PAUSE_S)
                     continue
-                if not answer.is_server_error:
+                if not answer.is_server_error and answer.status_code != _TOO_MANY:
                     return answer
                 await asyncio.sleep(_PAUSE_S)
 

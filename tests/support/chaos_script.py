@@ -19,7 +19,7 @@ class Script:
         stay_s: Time in the meeting until it ends by itself.
         talk_s: Between two segments of text; 0 for none.
         leave_s: How long leaving takes.
-        fails: Attempts up to this number die, without a word, once they are in the meeting.
+        fails: Attempts up to this number die, without a word, once the manager knows that they are in the meeting.
         mute: The process runs and never says anything.
         reason: Why the meeting ends by itself.
     """

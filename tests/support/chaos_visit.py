@@ -25,6 +25,7 @@ from usher.protocol.segments import SegmentEntry, SpokenSegment
 diary = structlog.get_logger("diary")
 
 _REDIS_S = 5.0
+_REPORT_S = 60.0
 _DEATH = 9
 
 
@@ -77,6 +78,7 @@ class ScriptedVisit:
             await asyncio.sleep(script.lobby_s)
         progress.admitted()
         if self._configuration.attempt <= script.fails:
+            await self.bot.callbacks.all_reported(_REPORT_S)
             diary.info("died")
             os._exit(_DEATH)
         try:

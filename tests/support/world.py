@@ -14,6 +14,7 @@ from usher.adapters.memory.redis import (
     SegmentLog,
 )
 from usher.adapters.memory.store import MemoryStore
+from usher.adapters.memory.webhooks import MemoryWebhookSender
 from usher.app.access import AccountKeeper
 from usher.app.bots import Bots, Wish
 from usher.app.collector import Collector
@@ -22,6 +23,7 @@ from usher.app.effects import CommandEffects, WorkloadEffects, handlers
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
+from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
 from usher.app.reports import Reports
@@ -86,7 +88,9 @@ class World:
         )
         command = CommandEffects(self.store, self.channel)
         finish = PostMeeting(self.store, self.stream).finish
-        self.dispatcher = Dispatcher(self.store, handlers(self.workload, command, finish), self.policy, wakeups)
+        self.webhooks = MemoryWebhookSender()
+        notify = Notifier(self.store, self.webhooks).notify
+        self.dispatcher = Dispatcher(self.store, handlers(self.workload, command, finish, notify), self.policy, wakeups)
         self.reconciler = Reconciler(self.store, self.transitions, self.launcher, self.legacy, self.policy)
         self.accounts = AccountKeeper(self.store, self.access, self.credentials)
         self.bots = Bots(self.store, self.transitions, self.policy)

@@ -11,7 +11,7 @@ from usher.api import live, problems
 from usher.api.admin import users
 from usher.api.auth import SCHEMES
 from usher.api.context import Context
-from usher.api.routes import bots, health, internal, meetings
+from usher.api.routes import bots, health, internal, meetings, user
 
 _DESCRIPTION = (
     "Send a bot into a meeting with one call; its transcript streams back live, and its state is always true. "
@@ -19,7 +19,13 @@ _DESCRIPTION = (
 )
 _BODY_LIMIT_BYTES = 256 * 1024
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
-_SCHEME_OF_TAG = {"bots": "ApiKey", "meetings": "ApiKey", "admin": "AdminKey", "bots' callbacks": "BotToken"}
+_SCHEME_OF_TAG = {
+    "bots": "ApiKey",
+    "meetings": "ApiKey",
+    "user": "ApiKey",
+    "admin": "AdminKey",
+    "bots' callbacks": "BotToken",
+}
 
 
 def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) -> FastAPI:
@@ -31,7 +37,7 @@ def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) 
     """
     app = FastAPI(title="Usher", version=__version__, description=_DESCRIPTION)
     app.state.context = context
-    for module in (bots, internal, meetings, users, health, live):
+    for module in (bots, internal, meetings, user, users, health, live):
         # Not include_router: FastAPI matches an included router's routes a second time for each request.
         app.router.routes.extend(module.router.routes)
     problems.install(app)

@@ -19,6 +19,7 @@ class Context:
     Attributes:
         room_url: Where this Usher's own rooms are, without trailing slash.
         admin_token: Token of the Admin API, or None to keep it closed.
+        private_webhooks: Whether webhooks may be inner addresses.
     """
 
     store: Store
@@ -29,6 +30,7 @@ class Context:
     keys: KeyCache
     room_url: str
     admin_token: str | None = field(default=None, repr=False)
+    private_webhooks: bool = False
 
 
 async def get_context(connection: HTTPConnection) -> Context:

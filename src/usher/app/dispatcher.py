@@ -28,10 +28,11 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Not yet: try again after the back-off, or after `delay_s`."""
+    """Not yet: try again after the back-off, or after `delay_s`; with `last`, never again."""
 
     why: str
     delay_s: float | None = None
+    last: bool = False
 
 
 _LAST_EFFECTS_S = 30.0
@@ -149,7 +150,7 @@ class Dispatcher:
         match result:
             case Done():
                 await self._outbox.complete(effect.claim)
-            case Again(why) if effect.tries + 1 >= self._policy.effect_tries:
+            case Again(why, last=last) if last or effect.tries + 1 >= self._policy.effect_tries:
                 log.error("effect_buried", effect=effect.effect, meeting_id=effect.meeting_id, why=why)
                 await self._outbox.bury(effect.claim, error=why)
             case Again(why, delay_s):

@@ -185,7 +185,9 @@ def wire_command(command: StoredCommand) -> Reconfigure | Leave:
     return Reconfigure.model_validate({"seq": command.seq, "language": wanted.language, "task": wanted.task})
 
 
-def handlers(workload: WorkloadEffects, command: CommandEffects, finish: Handler) -> Mapping[Effect, Handler]:
+def handlers(
+    workload: WorkloadEffects, command: CommandEffects, finish: Handler, notify: Handler
+) -> Mapping[Effect, Handler]:
     """Return the handler of every effect."""
     return {
         Effect.LAUNCH: workload.launch,
@@ -194,6 +196,7 @@ def handlers(workload: WorkloadEffects, command: CommandEffects, finish: Handler
         Effect.CLEAN_UP: workload.clean_up,
         Effect.SEND_COMMAND: command.send_command,
         Effect.FINISH_MEETING: finish,
+        Effect.NOTIFY: notify,
     }
 
 

@@ -21,6 +21,7 @@ from usher.adapters.redis.connection import connect
 from usher.adapters.redis.feed import RedisFeed
 from usher.adapters.redis.hints import RedisHints
 from usher.adapters.redis.stream import RedisSegmentStream
+from usher.adapters.webhooks import HttpWebhookSender
 from usher.api.app import create_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache
@@ -33,6 +34,7 @@ from usher.app.housekeeper import Housekeeper
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
+from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
 from usher.app.reports import Reports
@@ -88,17 +90,26 @@ async def open_system(settings: Settings, roles: Sequence[Role] = tuple(Role)) -
     dsn = required(settings.database.dsn, "USHER_DATABASE__DSN")
     redis = connect(required(settings.redis.url, "USHER_REDIS__URL"))
     feed = RedisFeed(redis)
+    sender = HttpWebhookSender(allow_private=settings.webhooks.allow_private)
     pool_size, timeout_s = settings.database.pool_size, settings.database.timeout_s
     store = await PostgresStore.connect(dsn, pool_size=pool_size, timeout_s=timeout_s)
     try:
-        yield _wire(settings, roles, store, redis, feed)
+        yield _wire(settings, roles, store, redis, feed, sender)
     finally:
+        await sender.aclose()
         await feed.aclose()
         await redis.aclose()
         await store.close()
 
 
-def _wire(settings: Settings, roles: Sequence[Role], store: PostgresStore, redis: Redis, feed: RedisFeed) -> System:
+def _wire(
+    settings: Settings,
+    roles: Sequence[Role],
+    store: PostgresStore,
+    redis: Redis,
+    feed: RedisFeed,
+    sender: HttpWebhookSender,
+) -> System:
     credentials = BotCredentials(required(settings.secret, "USHER_SECRET").encode())
     policy = settings.lifecycle.policy()
     wakeups = Wakeups()
@@ -132,8 +143,10 @@ def _wire(settings: Settings, roles: Sequence[Role], store: PostgresStore, redis
         keys=KeyCache(store, ttl_s=settings.api.key_cache_s),
         room_url=f"{public_url(settings)}/room",
         admin_token=settings.api.admin_token.get_secret_value() if settings.api.admin_token else None,
+        private_webhooks=settings.webhooks.allow_private,
     )
-    dispatcher = Dispatcher(store, handlers(workload, commands, PostMeeting(store, stream).finish), policy, wakeups)
+    effects = handlers(workload, commands, PostMeeting(store, stream).finish, Notifier(store, sender).notify)
+    dispatcher = Dispatcher(store, effects, policy, wakeups)
     loops: dict[Role, Sequence[Loop]] = {
         Role.API: (beats.run,),
         Role.DISPATCH: (dispatcher.run, partial(hints.listen, wakeups.wake)),

@@ -36,6 +36,7 @@ from usher.ports.records import (
     Webhook,
 )
 from usher.ports.store import Commands, Leases, Meetings, Outbox, Store, Transcripts, Users, Webhooks
+from usher.ports.webhooks import Delivered, Notice, Undelivered, WebhookSender
 
 __all__ = [
     "EXPIRED",
@@ -50,6 +51,7 @@ __all__ = [
     "Commands",
     "Configuration",
     "Created",
+    "Delivered",
     "Feed",
     "HeardSegment",
     "Hints",
@@ -63,6 +65,7 @@ __all__ = [
     "MeetingEvent",
     "Meetings",
     "NewMeeting",
+    "Notice",
     "Outbox",
     "Owed",
     "Page",
@@ -74,10 +77,12 @@ __all__ = [
     "StreamEntry",
     "Subscription",
     "Transcripts",
+    "Undelivered",
     "User",
     "Users",
     "Void",
     "Webhook",
+    "WebhookSender",
     "Webhooks",
     "WorkloadSpec",
 ]

@@ -224,3 +224,19 @@ class Health(BaseModel):
     database: bool
     redis: bool
     version: str
+
+
+class WebhookRequest(BaseModel):
+    """Where to be told of changes."""
+
+    webhook_url: str | None = Field(max_length=2000, description="An https URL, or null to be told nothing more.")
+    webhook_secret: str | None = Field(
+        default=None, max_length=200, description="`whsec_` and 24 bytes or more in base64; without one, one is made."
+    )
+
+
+class WebhookBody(BaseModel):
+    """Where you are told of changes."""
+
+    webhook_url: str | None
+    webhook_secret: str | None = Field(default=None, description="What messages are signed with; shown only when set.")

@@ -177,6 +177,7 @@ class Evidence:
         confirmed: Segments that bots were told are stored.
         accounts: Connections that have an account at Redis; None if nobody looked.
         leftovers: What is in the outbox.
+        subscribers: Users who have had a webhook from the start; None if all have.
         deliveries: Webhooks that arrived; None if nobody took them.
         feeds: Status frames as live subscribers got them, after resume.
         deleted: Meetings whose transcript was deleted.
@@ -202,6 +203,7 @@ class Evidence:
     answers: Sequence[Answer] = ()
     moves: Sequence[BotMove] = ()
     key_uses: Sequence[KeyUse] = ()
+    subscribers: Collection[int] | None = None
     deliveries: Sequence[Delivery] | None = None
     sightings: Sequence[Sighting] = ()
     feeds: Sequence[Sighting] = ()

@@ -79,7 +79,10 @@ def webhooks_arrive(evidence: Evidence) -> Iterator[str]:
         ids[one.meeting_id, one.version].add(one.webhook_id)
     for meeting_id, version in sorted(ids.keys() - facts):
         yield f"I10: meeting {meeting_id}: a webhook told of version {version}, which was never committed"
-    for meeting_id, version in sorted(facts - ids.keys()) if evidence.settled else ():
+    users = evidence.subscribers
+    told = {meeting.meeting_id for meeting in evidence.meetings if users is None or meeting.user_id in users}
+    owed = {(meeting_id, version) for meeting_id, version in facts if meeting_id in told and evidence.settled}
+    for meeting_id, version in sorted(owed - ids.keys()):
         yield f"I10: meeting {meeting_id}: no webhook told of version {version}"
     for (meeting_id, version), known in ids.items():
         if len(known) > 1:

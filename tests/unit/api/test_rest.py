@@ -1,6 +1,7 @@
 """The REST API over in-memory adapters: what is accepted, what is refused, and in which words."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +33,8 @@ class Api:
         return {"X-API-Key": self.key}
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
+@asynccontextmanager
+async def open_api() -> AsyncIterator[Api]:
     world = World()
     user = await world.user(limit=2)
     await world.store.add_token(user.user_id, digest("key"))
@@ -50,6 +51,12 @@ async def api() -> AsyncIterator[Api]:
     transport = httpx.ASGITransport(create_app(context), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://usher.test") as http:
         yield Api(world, http, "key")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with open_api() as made:
+        yield made
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:

@@ -1,0 +1,113 @@
+"""What a webhook is told, and how the message is signed.
+
+Source: Standard Webhooks specification (headers `webhook-id`, `webhook-timestamp`, `webhook-signature`, secrets that
+begin with `whsec_`); event types and the shape of the message are those of Vexa's API.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from usher.domain.lifecycle import Event, Reason, Source, State
+
+API_VERSION = "2026-11-01"
+
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - how secrets begin, not a secret
+_SECRET_BYTES = 32
+_LEAST_SECRET_BYTES = 24
+
+
+class StatusChange(BaseModel):
+    """What happened."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(description="Number of the event; messages may arrive twice and in any order.")
+    event: Event
+    from_state: State | None = Field(serialization_alias="from")
+    to_state: State = Field(serialization_alias="to")
+    by: Source
+    attempt: int
+    reason: Reason | None
+    timestamp: datetime
+
+
+class NoticeMeeting(BaseModel):
+    """The meeting as it is when the message is sent."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    user_id: int
+    platform: str
+    native_meeting_id: str
+    bot_name: str
+    status: State
+    version: int
+    attempt: int
+    reason: Reason | None
+    failure_stage: State | None
+    join_at: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    data: dict[str, Any] = Field(description="Totals, participants and languages, once the meeting is finished.")
+
+
+class NoticeData(BaseModel):
+    """The body of a message."""
+
+    model_config = ConfigDict(frozen=True)
+
+    meeting: NoticeMeeting
+    status_change: StatusChange
+
+
+class NoticeBody(BaseModel):
+    """One message."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: str = Field(description="The same in every try, and in the header `webhook-id`.")
+    event_type: Literal["meeting.status_change"] = "meeting.status_change"
+    api_version: str = API_VERSION
+    created_at: datetime
+    data: NoticeData
+
+
+def notice_id(meeting_id: int, version: int) -> str:
+    """Return the one id of the message about one event of one meeting."""
+    return f"msg_{meeting_id}_{version}"
+
+
+def new_secret() -> str:
+    """Return a new secret to sign with."""
+    return _SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def is_secret(text: str) -> bool:
+    """Say whether a text is a secret that can be signed with: `whsec_` and 24 bytes or more in base64."""
+    return text.startswith(_SECRET_PREFIX) and len(_key(text)) >= _LEAST_SECRET_BYTES
+
+
+def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
+    """Return the headers that prove where a message comes from and when it was sent."""
+    signed = f"{message_id}.{timestamp_s}.".encode() + body
+    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp_s),
+        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+    }
+
+
+def _key(secret: str) -> bytes:
+    try:
+        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        return b""
