@@ -8,7 +8,7 @@ from bench.connections import Connections
 from bench.creating import create_request
 from bench.fleet.diary import Page
 from bench.fleet.script import Script
-from bench.manager import open_fleet, open_manager
+from bench.manager_process import open_fleet, open_manager
 from bench.metric import Effort, Measured, Metric
 from bench.ratios import ratio_of_medians
 from bench.starting import Starts, race

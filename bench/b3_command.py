@@ -14,7 +14,7 @@ from bench.contest import compare, median_of, play
 from bench.creating import create_request
 from bench.floors.echo import ANSWERS, CALLS
 from bench.loss import try_to_lose
-from bench.manager import Fleet, Manager, open_fleet, open_manager
+from bench.manager_process import Fleet, Manager, open_fleet, open_manager
 from bench.metric import Effort, Measured, Metric
 from bench.processes import worker
 from bench.waiting import until

@@ -9,7 +9,7 @@ from bench.blocks import Block, RunBlock
 from bench.contest import compare, median_of, play, remarks
 from bench.creating import create_request
 from bench.fleet.script import Script
-from bench.manager import Fleet, Manager, open_fleet, open_manager
+from bench.manager_process import Fleet, Manager, open_fleet, open_manager
 from bench.metric import Effort, Measured, Metric
 from bench.waiting import until
 from bench.wire import request

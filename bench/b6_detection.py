@@ -15,7 +15,7 @@ from typing import Self
 
 from bench.connections import Connections
 from bench.creating import create_request
-from bench.manager import Manager, open_manager
+from bench.manager_process import Manager, open_manager
 from bench.metric import Effort, Measured, Metric
 from bench.waiting import until
 from bench.world import World, open_world

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from bench.connections import Connections
 from bench.creating import create_request
-from bench.manager import Fleet, open_fleet, open_manager
+from bench.manager_process import Fleet, open_fleet, open_manager
 from bench.waiting import until
 from bench.world import World
 

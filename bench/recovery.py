@@ -17,7 +17,7 @@ import uvloop
 
 from bench.fleet.diary import Page
 from bench.fleet.script import Script
-from bench.manager import Fleet, Manager, answered, open_fleet, open_manager
+from bench.manager_process import Fleet, Manager, answered, open_fleet, open_manager
 from bench.metric import FULL
 from bench.processes import server
 from bench.reckoning import Violations, gather, in_flight, judge, unsettled

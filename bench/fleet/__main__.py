@@ -19,6 +19,7 @@ from bench.fleet.messages import LONGEST_LINE_BYTES, from_observation
 from bench.fleet.switchboard import Switchboard
 from usher.adapters.memory.launcher import Machine, MemoryLauncher
 from usher.bootstrap.addresses import required
+from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Running, WorkloadName, parse_workload_name
 from usher.ports import WorkloadSpec
 from usher.settings import Settings
@@ -76,7 +77,10 @@ class Fleet:
         writer.write(json.dumps({"id": question["id"], **said}).encode() + b"\n")
 
     async def _start(self, question: dict[str, Any]) -> dict[str, Any]:
-        await self._launcher.start(WorkloadSpec(_name(question["name"]), question["environment"]))
+        try:
+            await self._launcher.start(WorkloadSpec(_name(question["name"]), question["environment"]))
+        except LaunchRejected as error:
+            return {"rejected": str(error)}
         return {}
 
     async def _stop(self, question: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.fleet.messages import LONGEST_LINE_BYTES, to_observation
-from usher.domain.errors import Unavailable
+from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.reconcile import Observation, Running, WorkloadName, parse_workload_name
 from usher.ports import WorkloadSpec
 
@@ -35,9 +35,12 @@ class FleetLauncher:
         """Start a workload once.
 
         Raises:
+            LaunchRejected: It was ended before it began.
             Unavailable: The fleet does not answer.
         """
-        await self._ask("start", spec.name, environment=dict(spec.environment))
+        answer = await self._ask("start", spec.name, environment=dict(spec.environment))
+        if "rejected" in answer:
+            raise LaunchRejected(answer["rejected"])
 
     async def stop(self, name: WorkloadName, *, grace_s: float) -> Observation:
         """Ask the bot to leave, and kill it after `grace_s`."""

@@ -113,7 +113,7 @@ class LifecycleSettings(_Group):
     reconfigure_timeout_s: float = Field(default=30.0, gt=0, description="For a change of configuration, seconds.")
     leave_grace_s: float = Field(default=20.0, gt=0, description="For a graceful leave before the kill, seconds.")
     heartbeat_s: float = Field(default=10.0, gt=0, description="Between two heartbeats of a bot, seconds.")
-    lease_s: float = Field(default=23.0, gt=0, description="Without a heartbeat until a bot counts as dead, seconds.")
+    lease_s: float = Field(default=22.0, gt=0, description="Without a heartbeat until a bot counts as dead, seconds.")
 
     def policy(self) -> Policy:
         """Return the policy that these limits make."""

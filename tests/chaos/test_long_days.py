@@ -35,7 +35,7 @@ async def test_a_long_day(stage: Stage, seed: int) -> None:
         calls = [
             asyncio.create_task(_call_again_and_again(world, f"{seed}-{number}", over)) for number in range(_CALLERS)
         ]
-        mishaps = Mishaps(world, postgres, random.Random(seed))
+        mishaps = Mishaps(world, postgres, random.Random(seed))  # noqa: S311 - nothing secret
         struck = []
         for _ in range(_MISHAPS):
             struck.append(await mishaps.strike())
@@ -49,7 +49,7 @@ async def test_a_long_day(stage: Stage, seed: int) -> None:
 
 async def _call_again_and_again(world: World, name: str, over: asyncio.Event) -> int:
     """Send one bot after another into one call, until it is over; returns how many that were."""
-    chance = random.Random(name)
+    chance = random.Random(name)  # noqa: S311 - nothing secret
     for number in range(1, 1000):
         meeting_id = await world.caller.send(_script(chance), name=f"call-{name}")
         if chance.random() < 0.5:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from usher.adapters.memory.store import MemoryStore
-from usher.adapters.postgres import PostgresStore
+from usher.adapters.postgres.store import PostgresStore
 from usher.domain.lifecycle import COUNTED, TERMINAL, Applied, Event, Source, decide
 from usher.domain.lifecycle import created_by as creating
 from usher.domain.meeting import MeetingRef, Platform

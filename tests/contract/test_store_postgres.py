@@ -18,7 +18,7 @@ from tests.contract.store_worlds import (
     walk,
 )
 
-from usher.adapters.postgres import PostgresStore
+from usher.adapters.postgres.store import PostgresStore
 from usher.domain.errors import Conflict, Invalid, LimitReached, Rejected, Unavailable
 from usher.domain.lifecycle import COUNTED, LIVE, TABLE, Event, Source
 from usher.ports import Created, Lane, Meeting, Page, Store, User, Void

@@ -68,7 +68,7 @@ WEATHERS = (
 )
 _PROMPT = frozenset({"quiet", "breeze"})
 _LAWLESS = frozenset({"hell", "late"})
-_LONGEST_PEACE_S = 1800.0
+_LONGEST_PEACE_S = 4 * 3600.0
 _BREATH_S = 5.0
 _QUIET_S = 30.0
 

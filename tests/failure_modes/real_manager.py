@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from usher.adapters.memory.launcher import Machine, MemoryLauncher
 from usher.adapters.memory.redis import MemoryBotAccess, MemoryCommandChannel, MemoryFeed, MemorySegmentStream
 from usher.adapters.memory.webhooks import MemoryWebhookSender
-from usher.adapters.postgres import PostgresStore
+from usher.adapters.postgres.store import PostgresStore
 from usher.adapters.redis.channel import RedisCommandChannel
 from usher.adapters.redis.connection import connect
 from usher.adapters.redis.feed import RedisFeed

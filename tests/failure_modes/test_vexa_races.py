@@ -11,7 +11,7 @@ from tests.support.eventually import eventually
 from tests.support.world import exited, wish
 
 from usher.adapters.memory.launcher import MemoryLauncher
-from usher.adapters.postgres import PostgresStore
+from usher.adapters.postgres.store import PostgresStore
 from usher.domain.errors import Conflict, LimitReached
 from usher.domain.lifecycle import COUNTED, LIVE, Reason, State
 from usher.domain.transcript import Segment

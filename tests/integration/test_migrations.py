@@ -17,7 +17,8 @@ from tests.contract.store_worlds import (
     written,
 )
 
-from usher.adapters.postgres import PostgresStore, migrate
+from usher.adapters.postgres.migrate import migrate
+from usher.adapters.postgres.store import PostgresStore
 from usher.domain.errors import InvariantBroken, Unavailable
 from usher.domain.lifecycle import LIVE, TABLE, Event, Source
 from usher.ports import Page

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 from redis.exceptions import RedisError
@@ -52,12 +52,14 @@ async def unsettled(world: World) -> list[str]:
     ]
 
 
-async def converged(world: World, *, strangers: Collection[Life] = (), twin: Evidence | None = None) -> Evidence:
+async def converged(
+    world: World, *, asked_for: Callable[[Life], bool] = lambda _: True, twin: Evidence | None = None
+) -> Evidence:
     """Wait until everything has come to its end and return the evidence, which has to be without violations.
 
     Args:
         world: Where the story was played.
-        strangers: Runs of workloads that the test itself started.
+        asked_for: Says of a run whether it was the managers', not the test's own.
         twin: Evidence of the same story with another wall clock.
     """
     left = ["nobody has looked"]
@@ -71,8 +73,7 @@ async def converged(world: World, *, strangers: Collection[Life] = (), twin: Evi
     except TimeoutError:
         raise AssertionError("it does not come to an end: " + "; ".join(left)) from None
     evidence = await gather(world)
-    asked_for = [life for life in evidence.lives if life not in strangers]
-    evidence = replace(evidence, lives=asked_for, twin=twin)
+    evidence = replace(evidence, lives=[*filter(asked_for, evidence.lives)], twin=twin)
     if found := violations(evidence):
         raise AssertionError("violated: " + "; ".join(found))
     return evidence

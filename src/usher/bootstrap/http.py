@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from usher.domain.errors import Invalid
 
 _SHUTDOWN_S = 5
+# Longer than the time between two heartbeats of a bot, so that it keeps its connection.
+_KEEP_ALIVE_S = 25
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -43,6 +45,7 @@ async def serve_http(app: FastAPI, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         ws_per_message_deflate=False,
         ws_max_size=64 * 1024,
         lifespan="off",

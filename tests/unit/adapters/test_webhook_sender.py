@@ -33,11 +33,8 @@ class Endpoint:
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = int(
-                next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")).split()[1]
-            )
             self.heads.append(head)
-            self.bodies.append(await reader.readexactly(length))
+            self.bodies.append(await reader.readexactly(int(self.header("content-length"))))
             writer.write(self.answer)
             while self.endless:
                 writer.write(b"x" * 65536)

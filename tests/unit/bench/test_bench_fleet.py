@@ -13,7 +13,7 @@ from bench.fleet.messages import from_observation, to_observation
 from bench.fleet.script import Script
 
 from usher.adapters.memory.launcher import Workload
-from usher.domain.errors import Unavailable
+from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName
 from usher.ports import WorkloadSpec
 
@@ -79,6 +79,12 @@ async def test_a_workload_from_its_start_to_its_end(launcher: FleetLauncher) -> 
     assert isinstance(listed[NAME], Exited)
     await launcher.remove(NAME)
     assert await launcher.list() == {}
+
+
+async def test_a_name_that_was_ended_never_begins(launcher: FleetLauncher) -> None:
+    assert await launcher.stop(NAME, grace_s=0.0) == Gone()
+    with pytest.raises(LaunchRejected, match="usher-7-1"):
+        await launcher.start(spec())
 
 
 async def test_questions_of_many_are_answered_to_each(launcher: FleetLauncher) -> None:

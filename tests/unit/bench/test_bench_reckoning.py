@@ -30,7 +30,7 @@ def bot(**changes: object) -> Page:
         "executed": [(1, 0.0), (2, 0.0)],
         "acknowledged": [(1, 0.0), (2, 0.0)],
     }
-    return {**page, **changes}  # type: ignore[typeddict-item]
+    return {**page, **changes}  # type: ignore[typeddict-item]  # changes are any fields
 
 
 def command(seq: int, action: str) -> dict[str, Any]:

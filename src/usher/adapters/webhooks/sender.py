@@ -17,6 +17,7 @@ _RESOLVE_S = 3.0
 _TRY_S = 10.0
 _MOST_CONNECTIONS = 100
 _LONGEST_RETRY_AFTER_S = 3600.0
+_MOST_PORT = 65535
 _GONE = 410
 
 
@@ -62,13 +63,16 @@ class HttpWebhookSender:
             if address is None:
                 return Undelivered("its host is not a public one")
             return await self._post(url, address, webhook.secret, notice)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, OverflowError, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, UnicodeError) as error:
             return Undelivered(type(error).__name__)
 
     async def _address_of(self, url: httpx.URL) -> Address | None:
         """Return an address of the host, if all of them are such as may be sent to."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        if port > _MOST_PORT:
+            return None
         async with asyncio.timeout(_RESOLVE_S):
-            addresses = await self._resolver(url.host, url.port or (443 if url.scheme == "https" else 80))
+            addresses = await self._resolver(url.host, port)
         allowed = self._allow_private or all(is_outside(address) for address in addresses)
         return addresses[0] if addresses and allowed else None
 

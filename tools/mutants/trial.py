@@ -1,0 +1,87 @@
+"""Trying one mutant: stage after stage until a test fails that passes without it."""
+
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.mutants.mutant import Mutant
+from tools.mutants.stages import STAGES, Stage, expected
+from tools.mutants.workshop import Workshop, workshop
+
+_PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0")
+_CONFIRM_S = 300.0
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+\.py(?:::\S.*?)?)(?: - .*)?$", re.MULTILINE)
+_PASSED, _SOME_FAILED, _INTERRUPTED = 0, 1, 2
+
+
+class BrokenRunError(Exception):
+    """The tests could not be run at all: this says nothing about the mutant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a mutant.
+
+    Attributes:
+        caught_by: The first test that failed with it and passes without it; None for a survivor.
+        stage: The stage of that test, or the last one.
+        seconds: How long it took to find out.
+        notes: Tests that failed without it as well, and stages that took too long.
+    """
+
+    mutant: Mutant
+    caught_by: str | None
+    stage: str
+    seconds: float
+    notes: Sequence[str] = field(default=())
+
+
+def first_failure(output: str) -> str | None:
+    """Return the node id of the first test that pytest's short summary says has failed."""
+    found = _FAILED.search(output)
+    return found[1] if found else None
+
+
+def try_mutant(repository: Path, mutant: Mutant, stages: Sequence[Stage] = STAGES) -> Verdict:
+    """Plant a mutant in a fresh copy and look for it.
+
+    Raises:
+        NotPlantedError: The code has changed since the mutant was written.
+        BrokenRunError: The tests cannot be run.
+    """
+    begun, notes = time.monotonic(), list[str]()
+    stages = (expected(mutant.quick), *stages) if mutant.quick else stages
+    with workshop(repository) as shop:
+        for stage in stages:
+            with shop.planted(mutant):
+                failed = _run(shop, stage, notes)
+            if failed is not None:
+                if _passes_without(shop, failed):
+                    return Verdict(mutant, failed, stage.name, time.monotonic() - begun, notes)
+                notes.append(f"{failed} fails without it as well")
+    return Verdict(mutant, None, stages[-1].name, time.monotonic() - begun, notes)
+
+
+def _run(shop: Workshop, stage: Stage, notes: list[str]) -> str | None:
+    """Return the first test of a stage that fails."""
+    try:
+        done = shop.run([*_PYTEST, *stage.arguments], timeout_s=stage.timeout_s)
+    except subprocess.TimeoutExpired:
+        notes.append(f"{stage.name} took longer than {stage.timeout_s:.0f} s")
+        return None
+    if done.returncode == _PASSED:
+        return None
+    failed = first_failure(done.stdout)
+    if done.returncode not in {_SOME_FAILED, _INTERRUPTED} or failed is None:
+        raise BrokenRunError(f"{stage.name}: pytest exited with {done.returncode}:\n{done.stdout[-2000:]}")
+    return failed
+
+
+def _passes_without(shop: Workshop, test: str) -> bool:
+    try:
+        return shop.run([*_PYTEST, test], timeout_s=_CONFIRM_S).returncode == _PASSED
+    except subprocess.TimeoutExpired:
+        return False
