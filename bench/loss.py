@@ -1,18 +1,26 @@
-"""Very many commands to bots whose connections break and whose Redis is emptied, and which of them were executed."""
+"""`python -m bench.loss [--commands 1000000] [--bots 200]`: commands to bots whose connections break, and what is lost.
 
+Connections to Redis are cut, those of bots and those of the manager, and Redis is emptied, again and again. Exit code 1
+if a command was not executed, or more than once.
+"""
+
+import argparse
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import uvloop
 from redis.asyncio import Redis
 
 from bench.connections import Connections
 from bench.creating import create_request
 from bench.manager_process import Fleet, open_fleet, open_manager
+from bench.metric import FULL
 from bench.waiting import until
-from bench.world import World
+from bench.world import World, open_world
 
 _A_TIME = 10
 _MOST_WAITING_EACH = 15
@@ -157,3 +165,23 @@ async def _count(world: World, fleet: Fleet, vandal: _Vandal, seconds: float) ->
         flushes=vandal.flushes,
         seconds=seconds,
     )
+
+
+async def _main(commands: int, bots: int) -> bool:
+    async with open_world(FULL) as world:
+        loss = await try_to_lose(world, commands=commands, bots=bots)
+    print(loss.remark)
+    return loss.lost == loss.doubled == 0
+
+
+def main() -> None:
+    """Run it, and report."""
+    parser = argparse.ArgumentParser(prog="python -m bench.loss", description="Try to lose commands.")
+    parser.add_argument("--commands", type=int, default=1_000_000)
+    parser.add_argument("--bots", type=int, default=200)
+    arguments = parser.parse_args()
+    sys.exit(0 if uvloop.run(_main(arguments.commands, arguments.bots)) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -54,7 +54,8 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
 * **Commands** (B3). The clock starts when the API has answered `202` and ends when the bot has the manager's answer to
   its acknowledgement, which is durable then; the floor writes nothing. In the second half commands are written in bulk
   as `PUT …/config` writes them, and sent to bots while every second a tenth of all connections to Redis is cut, and
-  every fifth second Redis is emptied; each command has to be executed once, by the bots' own word.
+  every fifth second Redis is emptied; each command has to be executed once, by the bots' own word. There are 200,000,
+  which takes some minutes; `python -m bench.loss --commands 1000000` is the same for whoever has half an hour.
 * **A fleet** (B5). CPU time is that of the manager's process alone, over a minute without other load. Then the API of
   this manager and that of one without bots, which runs beside it on the same machine, are asked the same in turn: what
   the simulation itself takes from the machine, both feel.

@@ -141,3 +141,9 @@ async def test_killed_while_a_command_is_on_its_way(stage: Stage, point: str) ->
 @story
 async def test_killed_while_cleaning_up_after_a_crash(stage: Stage, point: str) -> None:
     await _play(stage, point, _crash_once, End(_COMPLETED, "meeting_ended", attempt=2))
+
+
+@_points("tell:after", "tell:before")
+@story
+async def test_killed_while_telling_a_webhook(stage: Stage, point: str) -> None:
+    await _play(stage, point, _visit, End(_COMPLETED, "meeting_ended"))

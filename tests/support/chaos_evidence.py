@@ -30,6 +30,8 @@ _SEGMENTS = "SELECT meeting_id, segment_id, revision, completed FROM transcripti
 _COMMANDS = "SELECT connection_id, seq, action, outcome FROM commands ORDER BY meeting_id, seq"
 _OUTBOX = "SELECT meeting_id, effect, buried_at IS NOT NULL FROM outbox"
 
+_ANSWER = ("report", "status", "outcome", "arrived_s", "answered_s")
+
 ALLOWANCE = Allowance(sweep_s=40.0, detection_s=60.0, kill_s=40.0, deadline_s=40.0)
 """On a busy machine of two cores, with claims of five seconds to wait for and managers that die."""
 
@@ -40,6 +42,7 @@ _MOST_MEETINGS = 1000
 
 async def unsettled(world: World) -> list[str]:
     """Return what is still under way, in words; empty if everything has come to its end."""
+    world.require_managers()
     open_ones = await world.rows("SELECT id, status FROM meetings WHERE status <> ALL ($1::text[])", sorted(TERMINAL))
     owed = await world.rows("SELECT effect, meeting_id FROM outbox WHERE buried_at IS NULL")
     known = await world.launcher.list() or {}
@@ -106,10 +109,11 @@ async def gather(world: World) -> Evidence:
             Leftover(meeting_id, Effect(effect), buried) for meeting_id, effect, buried in await world.rows(_OUTBOX)
         ],
         answers=[
-            Answer(one.connection_id, line["report"], line["status"], line["outcome"])
+            Answer(one.connection_id, **{name: line[name] for name in _ANSWER})
             for one in diaries
             for line in one.lines("answered")
         ],
+        deliveries=world.inbox.deliveries,
         key_uses=world.caller.key_uses,
         sightings=world.caller.sightings,
     )

@@ -20,6 +20,7 @@ from usher.adapters.postgres.store import PostgresStore
 from usher.adapters.redis.access import RedisBotAccess
 from usher.adapters.redis.channel import RedisCommandChannel
 from usher.adapters.redis.stream import RedisSegmentStream
+from usher.adapters.webhooks import HttpWebhookSender
 from usher.bootstrap import system
 
 Selects: TypeAlias = Callable[[str, tuple[Any, ...]], bool]
@@ -70,6 +71,7 @@ PLACES = {
     "start":       _Place(ProcessLauncher, "start"),                       # a workload is started
     "stop":        _Place(ProcessLauncher, "stop"),                        # a workload is stopped
     "remove":      _Place(ProcessLauncher, "remove"),                      # a workload is forgotten
+    "tell":        _Place(HttpWebhookSender, "send"),                      # a webhook is told
 }
 # fmt: on
 ANSWER = "answer"

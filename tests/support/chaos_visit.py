@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ class WatchedTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, and note the answer before anybody acts on it."""
+        sent_s = time.monotonic()
         answer = await super().handle_async_request(request)
         body = await answer.aread()
         said = json.loads(body) if body.startswith(b"{") else {}
@@ -42,9 +44,13 @@ class WatchedTransport(httpx.AsyncHTTPTransport):
             for mark in said.get("stored", ()):
                 diary.info("confirmed", segment_id=mark["segment_id"], revision=mark["revision"])
         elif request.method == "POST":
-            number = json.loads(request.content).get("seq", 0)
             diary.info(
-                "answered", report=f"{report}#{number}", status=answer.status_code, outcome=said.get("outcome", "")
+                "answered",
+                report=f"{report}#{json.loads(request.content).get('seq', 0)}",
+                status=answer.status_code,
+                outcome=said.get("outcome", ""),
+                arrived_s=sent_s,
+                answered_s=time.monotonic(),
             )
         return answer
 

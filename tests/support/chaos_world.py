@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from tests.support.chaos_caller import Caller
+from tests.support.chaos_inbox import Inbox
 from tests.support.chaos_lives import Lives, ProcessTable
 from tests.support.chaos_managers import Manager, born
 from tests.support.chaos_nursery import Birth
@@ -23,6 +24,8 @@ from usher.adapters.embedded.redis import EmbeddedRedis
 from usher.adapters.launchers.process import ProcessLauncher
 from usher.adapters.postgres.store import PostgresStore
 from usher.api.keys import digest, new_key
+from usher.ports import Webhook
+from usher.protocol.webhooks import new_secret
 from usher.settings import LifecycleSettings, bare_environment
 
 SECRET = "secret of an installation that is thrown away"
@@ -40,6 +43,7 @@ PACE = LifecycleSettings(
 )
 """Quick where nothing depends on the machine, generous where it might be slow."""
 
+_CALLED_FOR = (None, 0, -signal.SIGKILL)
 _PROCESSES = ProcessTable()
 _GIVE_UP_S = 90.0
 _LOOK_S = 0.15
@@ -65,6 +69,7 @@ class World:
         nursery: Address of the nursery of managers.
         store: For looking at the database, past all proxies.
         links: What can be disturbed. The user and the bots speak to whichever manager `front` finds.
+        inbox: Where the user's webhook leads.
         environment: Of managers.
         managers: All that were started, in order.
         outages: Spans in which nobody could act, in seconds since the epoch by the database's clock.
@@ -76,6 +81,7 @@ class World:
     store: PostgresStore
     redis: EmbeddedRedis
     links: Links
+    inbox: Inbox
     environment: Mapping[str, str]
     caller: Caller
     user_id: int
@@ -126,8 +132,14 @@ class World:
         """Return the time by the database's clock, in seconds since the epoch."""
         return float((await self.rows("SELECT extract(epoch FROM clock_timestamp())::float8"))[0][0])
 
+    def require_managers(self) -> None:
+        """Fail if a manager has ended that nobody ended."""
+        fallen = [one.name for one in self.managers if one.code not in _CALLED_FOR]
+        assert not fallen, f"ended by themselves: {fallen}"
+
     async def status(self, meeting_id: int) -> str:
         """Return the state of a meeting."""
+        self.require_managers()
         return str((await self.rows("SELECT status FROM meetings WHERE id = $1", meeting_id))[0][0])
 
     async def until(self, meeting_id: int, *states: str, timeout_s: float = _GIVE_UP_S) -> str:
@@ -189,13 +201,15 @@ async def open_world(
         links = Links(*[await stack.enter_async_context(TcpProxy()) for _ in range(4)])
         links.postgres.upstreams = [_port(dsn)]
         links.redis.upstreams = links.bots_redis.upstreams = [_port(redis.url)]
-        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=2, timeout=_ASK_S, command_timeout=_ASK_S)
+        pool = await asyncpg.create_pool(dsn, min_size=0, max_size=2, timeout=_ASK_S, command_timeout=_ASK_S)
         stack.callback(pool.terminate)
         store = await PostgresStore.connect(dsn, pool_size=2)
         stack.push_async_callback(store.close)
         user = await store.create_user("caller@example.com", name=None, max_concurrent_bots=LIMIT)
         key = new_key()
         await store.add_token(user.user_id, digest(key))
+        inbox = await stack.enter_async_context(Inbox())
+        await store.put_webhook(user.user_id, Webhook(inbox.url, new_secret()))
         caller = Caller(f"http://{LOOPBACK}:{links.front.port}", key, user.user_id)
         stack.push_async_callback(caller.close)
         environment = _environment(directory, dsn, redis.url, links, pace, proxied=proxied)
@@ -203,7 +217,19 @@ async def open_world(
         watching = asyncio.create_task(lives.run())
         stack.callback(watching.cancel)
         world = World(
-            directory, nursery, pool, store, redis, links, environment, caller, user.user_id, pace, lives, stack=stack
+            directory,
+            nursery,
+            pool,
+            store,
+            redis,
+            links,
+            inbox,
+            environment,
+            caller,
+            user.user_id,
+            pace,
+            lives,
+            stack=stack,
         )
         stack.callback(world.end_bots)
         yield world
@@ -227,6 +253,7 @@ def _environment(
         "USHER_DATA_DIR": str(directory / "usher"),
         "USHER_API__PUBLIC_URL": front,
         "USHER_BOTS__MANAGER_URL": front,
+        "USHER_WEBHOOKS__ALLOW_PRIVATE": "true",
         "USHER_LAUNCHER__COMMAND": json.dumps(command),
     }
 

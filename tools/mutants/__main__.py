@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from tools.mutants.mutant import Mutant
 from tools.mutants.report import WANTED, line, mutants_page, share_caught, summary
 from tools.mutants.stages import STAGES
 from tools.mutants.table import MUTANTS
-from tools.mutants.trial import Verdict, try_mutant
+from tools.mutants.trial import try_mutant
 
 _REPOSITORY = Path(__file__).parents[2]
 _PAGE = "docs/reference/mutants.md"
@@ -31,7 +30,7 @@ def main() -> int:
     stages = [stage for stage in STAGES if stage.name not in arguments.without.split(",")]
     verdicts = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        for verdict in pool.map(partial(_try, stages=stages), chosen):
+        for verdict in pool.map(partial(try_mutant, _REPOSITORY, stages=stages), chosen):
             print(line(verdict), flush=True)
             verdicts.append(verdict)
     print(summary(verdicts))
@@ -39,10 +38,6 @@ def main() -> int:
         (_REPOSITORY / _PAGE).write_text(mutants_page(verdicts))
         print(f"wrote {_PAGE}")
     return 0 if share_caught(verdicts) >= WANTED else 1
-
-
-def _try(mutant: Mutant, stages: Sequence[object]) -> Verdict:
-    return try_mutant(_REPOSITORY, mutant, stages)  # type: ignore[arg-type]
 
 
 def _arguments() -> argparse.Namespace:

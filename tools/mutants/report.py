@@ -12,9 +12,9 @@ WANTED = 24 / 25
 _HEAD = "<!-- Generated from tools/mutants/table.py by `python -m tools.mutants`. Change it there. -->"
 _ABOUT = """# Planted bugs
 
-Each line below breaks one mechanism of Usher on purpose, by a change of one line, in a copy of the repository. The tests
-are run from the cheapest to the dearest until one fails that passes without the change. A bug that no test notices is a
-hole in the tests."""
+Each line below breaks one mechanism of Usher on purpose, by a change of one line, in a copy of the repository. The
+tests are run from the cheapest to the dearest until one fails that passes without the change. A bug that no test
+notices is a hole in the tests."""
 
 
 def share_caught(verdicts: Sequence[Verdict]) -> float:
@@ -32,7 +32,9 @@ def line(verdict: Verdict) -> str:
 def summary(verdicts: Sequence[Verdict]) -> str:
     """Return the counts in one sentence."""
     caught = sum(verdict.caught_by is not None for verdict in verdicts)
-    return f"{caught} of {len(verdicts)} planted bugs were noticed ({share_caught(verdicts):.0%}; wanted: {WANTED:.0%})."
+    return (
+        f"{caught} of {len(verdicts)} planted bugs were noticed ({share_caught(verdicts):.0%}; wanted: {WANTED:.0%})."
+    )
 
 
 def mutants_page(verdicts: Sequence[Verdict]) -> str:

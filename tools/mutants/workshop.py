@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import venv
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,14 +60,25 @@ class Workshop:
             subprocess.TimeoutExpired: It took too long, and was killed.
         """
         command = [str(self.python), *arguments]
-        options = {"cwd": self.root, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        with subprocess.Popen(command, start_new_session=True, **options) as process:  # type: ignore[call-overload]  # noqa: S603 - our own interpreter; mypy cannot match options in a dict
+        with subprocess.Popen(  # noqa: S603 - our own interpreter
+            command,
+            cwd=self.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
             try:
                 output, _ = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                raise
+            finally:
+                _end(process.pid)
         return subprocess.CompletedProcess(command, process.returncode, output, "")
+
+
+def _end(group: int) -> None:
+    """Kill what is left of a process group."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 @contextmanager
