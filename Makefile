@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 MODEL := $(if $(USHER_TRANSCRIPTION__MODEL),check-model,$(MODELS)/faster-whisper-base/model.bin)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test lint generate bench lock clean check-model
+.PHONY: help setup demo up test chaos lint generate bench lock clean check-model
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make demo      a meeting with a bot in it, from nothing to a transcript"
 	@echo "make up        run Usher on this machine"
 	@echo "make test      lint and all tests"
+	@echo "make chaos     the long form: minutes of exploration, faults, planted bugs; about an hour"
 	@echo "make lint      lint alone"
 	@echo "make generate  renew the generated files"
 	@echo "make bench     measure everything; ONLY=B1,B2 for some"
@@ -34,7 +35,14 @@ up: setup
 	@$(BIN)/usher up
 
 test: setup $(STAMPS)/dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not long"
+
+# The long form of what is said of failures in docs/explanation: about an hour. MINUTES for the explorer.
+chaos: setup $(STAMPS)/dev
+	$(BIN)/python -m tests.explorer --crashes
+	$(BIN)/python -m tests.explorer --minutes $(or $(MINUTES),5)
+	$(BIN)/python -m pytest tests/chaos tests/unit/bench
+	$(BIN)/python -m tools.mutants
 
 lint: $(STAMPS)/dev
 	$(BIN)/ruff check .

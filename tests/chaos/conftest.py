@@ -10,11 +10,6 @@ from tests.support.chaos_theatre import Theatre
 from usher.adapters.embedded.postgres import EmbeddedPostgres
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark of what only `make chaos` runs."""
-    config.addinivalue_line("markers", "long: takes minutes, for `make chaos`")
-
-
 @pytest.fixture(scope="session")
 def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
     """Where managers come from."""

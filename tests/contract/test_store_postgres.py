@@ -18,6 +18,8 @@ from tests.contract.store_worlds import (
     walk,
 )
 
+from usher.adapters.postgres.outbox import TURN, TURN_CLASS
+from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.store import PostgresStore
 from usher.domain.errors import Conflict, Invalid, LimitReached, Rejected, Unavailable
 from usher.domain.lifecycle import COUNTED, LIVE, TABLE, Event, Source
@@ -212,3 +214,15 @@ async def test_a_closed_store_is_unavailable(world: PostgresWorld) -> None:
     await store.close()
     with pytest.raises(Unavailable):
         await store.ping(timeout_s=PATIENCE_S)
+
+
+async def test_what_a_process_holds_that_went_without_a_word_is_free_again(world: PostgresWorld) -> None:
+    """Its machine is gone, its connections are not: as far as the server can see, somebody is still in a transaction."""
+    await new_meeting(world.store)
+    gone = await Database.connect(world.dsn, pool_size=1, timeout_s=PATIENCE_S)
+    with pytest.raises(Unavailable):
+        async with gone.connection() as connection, connection.transaction():
+            await connection.execute(TURN, TURN_CLASS, Lane.WORKLOAD)
+            assert len(await world.store.claim(Lane.WORKLOAD, limit=1, claim_s=60.0)) == 1
+            await connection.execute("SELECT 1")
+    await gone.close()

@@ -66,6 +66,14 @@ class OneAccident:
         """Return the same time for everything."""
         return _LATENCY_S
 
+    def is_deaf(self) -> bool:
+        """Let every message arrive."""
+        return False
+
+    def blind_spot(self, count: int) -> int | None:  # noqa: ARG002 - of the protocol
+        """Leave nothing out."""
+        return None
+
     def pause_s(self) -> float:
         """Return longer than a claim, shorter than a lease."""
         return _PAUSE_S

@@ -57,6 +57,8 @@ class Weather:
         twice: Probability that a message arrives twice.
         crash: Probability that the caller dies before a call, and after it.
         pause: Probability that the caller stands still for a while before a call, and after it.
+        deaf: Probability that a message to a subscriber is lost without a trace.
+        blind: Probability that a list of workloads is incomplete.
         slow: Probability that a crossing takes up to `slow_s`, rather than `latency_s` on average.
         disaster_s: Mean time between two disasters; 0 for none.
     """
@@ -68,6 +70,8 @@ class Weather:
     twice: float = 0.0
     crash: float = 0.0
     pause: float = 0.0
+    deaf: float = 0.0
+    blind: float = 0.0
     slow: float = 0.0
     slow_s: float = 0.0
     latency_s: float = 0.0
@@ -90,6 +94,14 @@ class Plan(Protocol):
 
     def pause_s(self) -> float:
         """Return for how long somebody stands still."""
+        ...
+
+    def is_deaf(self) -> bool:
+        """Say whether a message to a subscriber is lost."""
+        ...
+
+    def blind_spot(self, count: int) -> int | None:
+        """Return which of so many workloads a list leaves out, if any."""
         ...
 
     def late_s(self) -> float:
@@ -143,6 +155,15 @@ class SeededPlan:
     def late_s(self) -> float:
         """Draw a delay."""
         return self._chance.uniform(0.0, self.weather.late_s)
+
+    def is_deaf(self) -> bool:
+        """Draw."""
+        return self.weather.deaf > 0.0 and self._chance.random() < self.weather.deaf
+
+    def blind_spot(self, count: int) -> int | None:
+        """Draw."""
+        blind = self.weather.blind > 0.0 and count > 0 and self._chance.random() < self.weather.blind
+        return self._chance.randrange(count) if blind else None
 
     def pause_s(self) -> float:
         """Draw a duration: mostly short, sometimes longer than any claim, lease or patience."""

@@ -1,21 +1,22 @@
 """From a simulated installation to evidence, and what the checker says of it."""
 
 from tests.explorer.faults import now_s
-from tests.explorer.simulation import Simulation
+from tests.explorer.simulation import PATIENCE, Simulation
 from tests.explorer.store import EPOCH
 from tests.support.invariants import (
     Allowance,
     CommandRecord,
     Evidence,
     Leftover,
+    Life,
     StoredSegment,
     violations,
 )
 
-from usher.adapters.memory.store_tables import Tables
+from usher.domain.lifecycle import Effect
 
-PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0)
-ROUGH = Allowance(sweep_s=60.0, detection_s=120.0, kill_s=60.0, deadline_s=60.0)
+PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0, command_s=30.0)
+ROUGH = Allowance(sweep_s=60.0, detection_s=120.0, kill_s=60.0, deadline_s=60.0, command_s=90.0)
 
 
 def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evidence:
@@ -31,9 +32,12 @@ def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evide
         settled=settled,
         policy=world.policy,
         allowance=allowance,
-        commands=_commands(tables),
+        silences=_silences(world),
+        workloads={connection_id: log.workload for connection_id, log in world.fleet.logs.items()},
+        commands=_commands(world),
         executed={connection_id: log.executed for connection_id, log in world.fleet.logs.items()},
         confirmed=world.network.overheard.confirmed,
+        acknowledged=world.redis.acknowledged,
         stored=[
             StoredSegment(meeting_id, segment_id, one.revision, one.completed)
             for meeting_id, segments in tables.segments.items()
@@ -41,12 +45,15 @@ def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evide
         ],
         accounts=frozenset(world.redis.access.passwords),
         leftovers=[
-            Leftover(row.meeting_id, row.effect, buried=row.buried_at is not None) for row in tables.outbox.values()
+            Leftover(row.meeting_id, row.effect, buried=row.buried_at is not None)
+            for row in tables.outbox.values()
+            if row.effect is not Effect.NOTIFY or row.buried_at is not None
         ],
         answers=world.network.overheard.answers,
         key_uses=world.diary.key_uses,
         subscribers=tables.webhooks.keys(),
         deliveries=world.inbox.deliveries(),
+        undelivered={(row.meeting_id, row.version) for row in tables.outbox.values() if row.effect is Effect.NOTIFY},
         sightings=world.diary.sightings,
         moves=world.store.moves,
         settlements=world.store.settlements,
@@ -69,20 +76,39 @@ def _lost_text(world: Simulation) -> list[str]:
     for connection_id, log in world.fleet.logs.items():
         if log.exit_code is None or log.lost:
             continue
-        stored = world.store.tables.segments.get(log.meeting_id, {})
+        stored = world.store.tables.segments.get(log.workload.meeting_id, {})
         missing = [one for one in log.said if one not in stored or not stored[one].completed]
         if missing:
             lost.append(
-                f"I5: meeting {log.meeting_id}: {len(missing)} of {len(log.said)} segments that the bot of connection"
+                f"I5: meeting {log.workload.meeting_id}: {len(missing)} of {len(log.said)} segments that the bot of connection"
                 f" {connection_id[:8]} heard are not stored, although it ended in good order"
             )
     return lost
 
 
-def _commands(tables: Tables) -> dict[str, list[CommandRecord]]:
+def _commands(world: Simulation) -> dict[str, list[CommandRecord]]:
     found: dict[str, list[CommandRecord]] = {}
-    for rows in tables.commands.values():
+    for rows in world.store.tables.commands.values():
         for row in rows:
-            record = CommandRecord(row.command.seq, row.command.action, row.outcome)
-            found.setdefault(row.command.connection_id, []).append(record)
+            connection_id, seq = row.command.connection_id, row.command.seq
+            log = world.fleet.logs.get(connection_id)
+            executed_s = None if log is None else log.executed_s.get(seq)
+            record = CommandRecord(
+                seq=seq,
+                action=row.command.action,
+                outcome=row.outcome,
+                sent_s=world.store.sent_s.get((connection_id, seq)),
+                executed_s=None if executed_s is None else EPOCH.timestamp() + executed_s,
+            )
+            found.setdefault(connection_id, []).append(record)
     return found
+
+
+def _silences(world: Simulation) -> list[Life]:
+    """Return the spans in which bots stood still that had been heard before."""
+    began = {life.workload: life.started_s for life in world.book.lives()}
+    begin_s, heard_s = EPOCH.timestamp(), PATIENCE.heartbeat_s
+    shifted = (
+        Life(one.workload, begin_s + one.started_s, begin_s + (one.ended_s or 0.0)) for one in world.fleet.silences
+    )
+    return [one for one in shifted if one.started_s > began[one.workload] + heard_s]

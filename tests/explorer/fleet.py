@@ -11,6 +11,7 @@ from tests.explorer.network import Network
 from tests.explorer.processes import Process, become
 from tests.explorer.redis_server import BotRedis, RedisServer
 from tests.explorer.scripts import Actor, Script
+from tests.support.invariants import Life
 
 from usher.adapters.memory.launcher import Machine, Workload
 from usher.bot.bot import Bot
@@ -28,13 +29,15 @@ class BotLog:
 
     Attributes:
         executed: Numbers of the commands that it carried out, in order.
+        executed_s: When it did, in seconds of the loop.
         said: Final segments that it heard, by id: their revision.
         exit_code: None if it did not end by itself.
         lost: Segments that it gave up.
     """
 
-    meeting_id: int
+    workload: WorkloadName
     executed: list[int] = field(default_factory=list)
+    executed_s: dict[int, float] = field(default_factory=dict)
     said: dict[str, int] = field(default_factory=dict)
     exit_code: int | None = None
     lost: int = 0
@@ -46,6 +49,7 @@ class Fleet:
     Attributes:
         logs: Of every bot, by connection.
         running: The processes that run, by workload.
+        silences: Spans in which processes stood still, in seconds of the loop.
     """
 
     def __init__(
@@ -68,18 +72,23 @@ class Fleet:
         self._script = script
         self.logs: dict[str, BotLog] = {}
         self.running: dict[WorkloadName, Process] = {}
+        self.silences: list[Life] = []
+        self._silent_since: dict[WorkloadName, float] = {}
         machine.bot = self.live
 
     async def live(self, workload: Workload) -> int:
         """Be the process of one attempt."""
         name = workload.spec.name
-        process = Process(f"bot {name.meeting_id}-{name.attempt}", lambda: self._crash(workload))
+        process = Process(
+            f"bot {name.meeting_id}-{name.attempt}", lambda: self._crash(workload), lambda: self._note_silence(name)
+        )
         become(process)
         entry = self._book.begin(name)
         self.running[name] = process
         try:
             return await self._run(workload, process)
         finally:
+            self._end_silence(name)
             ended = workload.observe()
             self._book.end(entry, str(ended) if isinstance(ended, Exited) else "by itself")
             self.running.pop(name, None)
@@ -89,7 +98,7 @@ class Fleet:
     async def _run(self, workload: Workload, process: Process) -> int:
         """Run the bot; a cancellation is SIGTERM while the workload runs, and SIGKILL once it was declared dead."""
         configuration = BotConfiguration.model_validate_json(workload.spec.environment[VARIABLE])
-        log = self.logs.setdefault(configuration.connection_id, BotLog(configuration.meeting_id))
+        log = self.logs.setdefault(configuration.connection_id, BotLog(workload.spec.name))
         bot, actor = self._bot(workload, configuration, process, log)
         running = asyncio.ensure_future(bot.run())
         try:
@@ -133,6 +142,7 @@ class Fleet:
 
         def executed(command: Command, outcome: CommandOutcome) -> None:
             log.executed.append(command.seq)
+            log.executed_s[command.seq] = now_s()
             what = f"executed command {command.seq} ({command.action}): {outcome.outcome}"
             self._chronicle.note(now_s(), process.name, what, configuration.meeting_id)
 
@@ -160,6 +170,19 @@ class Fleet:
         workload.last_words = words or b""
         what = f"leaves {len(words)} bytes behind" if words else "leaves nothing behind"
         self._chronicle.note(now_s(), str(workload.spec.name), what, workload.spec.name.meeting_id)
+
+    def _note_silence(self, name: WorkloadName) -> None:
+        """Note that a process stands still from now on, or no longer."""
+        process = self.running.get(name)
+        if process is not None and process.paused:
+            self._silent_since.setdefault(name, now_s())
+        else:
+            self._end_silence(name)
+
+    def _end_silence(self, name: WorkloadName) -> None:
+        since_s = self._silent_since.pop(name, None)
+        if since_s is not None:
+            self.silences.append(Life(name, since_s, now_s()))
 
     def _freeze(self, process: Process) -> None:
         self._chronicle.fault(now_s(), "bot frozen", process.name, "stands still")

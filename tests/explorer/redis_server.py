@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 from redis.asyncio import Redis
@@ -12,15 +12,20 @@ from tests.explorer.faults import Boundaries, Lost, Place, Remote, now_s
 from tests.explorer.processes import current
 
 from usher.adapters.memory.redis import MemoryBotAccess, MemorySegmentStream, SegmentLog
-from usher.ports import BotAccess, CommandChannel, SegmentStream
+from usher.ports import BotAccess, CommandChannel, Mark, SegmentStream
 from usher.protocol.commands import command_channel
-from usher.protocol.segments import STREAM
+from usher.protocol.segments import BODY, STREAM, SegmentEntry
 
 
 class RedisServer:
-    """What outlives its clients."""
+    """What outlives its clients.
+
+    Attributes:
+        acknowledged: Final segments whose entries were taken off the stream.
+    """
 
     def __init__(self) -> None:
+        self.acknowledged: set[Mark] = set()
         self.access = _Accounts(self)
         self.segments = SegmentLog()
         self._listening: list[BotPubSub] = []
@@ -76,10 +81,33 @@ class _Channel:
         """Publish and return the number of listeners reached."""
         listeners = self._server.listeners(command_channel(connection_id))
         for one in listeners:
+            if self._boundaries.plan.is_deaf():
+                self._boundaries.chronicle.fault(
+                    now_s(), "message lost", "redis", f"{one.connection_id[:8]} hears nothing"
+                )
+                continue
             asyncio.get_running_loop().call_later(self._boundaries.plan.delay_s(), one.hand, message.encode())
         told = f"published to {len(listeners)} of {connection_id[:8]}: {message}"
         self._boundaries.chronicle.note(now_s(), "redis", told)
         return len(listeners)
+
+
+class _Stream(MemorySegmentStream):
+    """The stream; notes what is taken off it for good."""
+
+    def __init__(self, server: RedisServer) -> None:
+        super().__init__(server.segments)
+        self._server = server
+
+    async def acknowledge(self, entry_ids: Sequence[str]) -> None:
+        """Take entries off the stream."""
+        for entry_id in entry_ids:
+            held = self._server.segments.held.get(entry_id)
+            if held is not None:
+                said = SegmentEntry.model_validate_json(held.entry.fields[BODY])
+                final = (one for one in said.segments if one.completed)
+                self._server.acknowledged.update(Mark(said.meeting_id, one.segment_id, one.revision) for one in final)
+        await super().acknowledge(entry_ids)
 
 
 def remote_access(server: RedisServer, boundaries: Boundaries) -> BotAccess:
@@ -94,7 +122,7 @@ def remote_channel(server: RedisServer, boundaries: Boundaries) -> CommandChanne
 
 def remote_stream(server: RedisServer, boundaries: Boundaries) -> SegmentStream:
     """Return a collector of its own: what it has read and not acknowledged is its own."""
-    return cast("SegmentStream", Remote(MemorySegmentStream(server.segments), boundaries, Place.REDIS))
+    return cast("SegmentStream", Remote(_Stream(server), boundaries, Place.REDIS))
 
 
 class BotRedis:

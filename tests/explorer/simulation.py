@@ -140,6 +140,7 @@ class Simulation:
             boundaries=self.boundaries,
             store=self.store,
             machine=self.machine,
+            book=self.book,
             redis=self.redis,
             inbox=self.inbox,
             policy=self.policy,

@@ -30,6 +30,7 @@ class WatchedStore(MemoryStore):
 
     Attributes:
         settlements: What was written under claims.
+        sent_s: When commands were accepted, by connection and number.
         moves: What bots moved by their reports.
     """
 
@@ -39,6 +40,7 @@ class WatchedStore(MemoryStore):
         self._claimed: dict[Claim, tuple[int, float]] = {}
         self.settlements: list[Settlement] = []
         self.moves: list[BotMove] = []
+        self.sent_s: dict[tuple[str, int], float] = {}
 
     @property
     def tables(self) -> Tables:
@@ -57,6 +59,9 @@ class WatchedStore(MemoryStore):
         changed = await super().change(change)
         if isinstance(changed, Meeting):
             self._note(changed, str(change.transition.event), str(change.by), change.detail)
+            if change.command is not None:
+                seq = self.tables.commands[changed.meeting_id][-1].command.seq
+                self.sent_s[changed.connection_id, seq] = self._now_s()
             speaker = SPEAKER.get()
             if speaker is not None and change.by is Source.BOT:
                 self.moves.append(BotMove(changed.meeting_id, changed.version, self.tables.attempts[speaker]))

@@ -164,6 +164,35 @@ PLANTED: dict[str, tuple[str, Evidence]] = {
     "a workload that nobody asked for": ("I4", replace(_good(), lives=[_life(1, None, meeting_id=99)])),
     "a workload of an older attempt": ("I4", replace(_story(*_RETRIED), lives=[_life(20, 50)])),
     "a dead bot is not noticed": ("I4", replace(_story(*_PENDING), lives=[_life(1, 2)], now_s=_S0 + 60)),
+    "a silent bot is not given up": (
+        "I4",
+        replace(_story(*_PENDING), lives=[_life(1, None)], silences=[_life(2, None)], now_s=_S0 + 60),
+    ),
+    "declared dead while it runs": (
+        "I4",
+        replace(
+            _story(*_PENDING[:-1], (Event.LAUNCH_BEGUN, 1), (Event.JOINING_BEGUN, 2), (Event.WORKLOAD_VANISHED, 30)),
+            lives=[_life(1, 39)],
+        ),
+    ),
+    "retried while it runs": (
+        "I4",
+        replace(_story(*_PENDING, (Event.CRASHED, 30), (Event.RETRY_GRANTED, 31)), lives=[_life(1, 39)]),
+    ),
+    "a stop that counts as a failure": (
+        "I8",
+        _story(*_PENDING, (Event.CRASHED, 5), (Event.STOP_REQUESTED, 6), (Event.GAVE_UP, 7)),
+    ),
+    "a command that waits": (
+        "I7",
+        replace(
+            _good(),
+            workloads={"c7.1": WorkloadName(7, 1)},
+            lives=[_life(1, 60)],
+            commands={"c7.1": [CommandRecord(1, "leave", "applied", _S0 + 20, _S0 + 51)]},
+        ),
+    ),
+    "taken off the stream, but not stored": ("I5", replace(_good(), acknowledged=[Mark(7, "s2", 1)])),
     "confirmed, but not stored": ("I5", replace(_good(), stored=[])),
     "confirmed, but stored as partial": ("I5", replace(_good(), stored=[StoredSegment(7, "s1", 2, completed=False)])),
     "stored in an older revision": ("I5", replace(_good(), confirmed=[Mark(7, "s1", 3)])),

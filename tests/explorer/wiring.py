@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from tests.explorer.faults import Boundaries
 from tests.explorer.inbox import Inbox, RemoteInbox
-from tests.explorer.machine import Machine, RemoteLauncher
+from tests.explorer.machine import Book, Machine, RemoteLauncher
 from tests.explorer.network import Endpoint
 from tests.explorer.processes import Process
 from tests.explorer.redis_server import RedisServer, remote_access, remote_channel, remote_stream
@@ -83,6 +83,7 @@ class Served:
         boundaries: Boundaries,
         store: WatchedStore,
         machine: Machine,
+        book: Book,
         redis: RedisServer,
         inbox: Inbox,
         policy: Policy,
@@ -96,7 +97,7 @@ class Served:
         self._stream = remote_stream(redis, boundaries)
         self._feed = MemoryFeed()
         self._policy = policy
-        launcher, access = RemoteLauncher(machine, boundaries), remote_access(redis, boundaries)
+        launcher, access = RemoteLauncher(machine, book, boundaries), remote_access(redis, boundaries)
         wakeups = Wakeups()
         transitions = Transitions(self._store, self._feed, policy, wakeups.wake)
         beats = LeaseBook(self._store, policy)

@@ -42,7 +42,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description="Plant bugs and look who notices.")
-    parser.add_argument("--only", default="", help="number or part of the name of the mutants to try")
+    parser.add_argument("--only", default="", help="numbers, or parts of names, of the mutants to try, separated by commas")
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at a time (default: 1)")
     parser.add_argument("--without", default="", help="stages to leave out, separated by commas: explorer,chaos")
     parser.add_argument("--list", action="store_true", help="name all mutants and try none")
@@ -50,7 +50,8 @@ def _arguments() -> argparse.Namespace:
 
 
 def _is_chosen(number: int, mutant: Mutant, only: str) -> bool:
-    return only in mutant.name if not only.isdecimal() else number == int(only)
+    wanted = only.split(",")
+    return any(one == str(number) if one.isdecimal() else one in mutant.name for one in wanted)
 
 
 if __name__ == "__main__":

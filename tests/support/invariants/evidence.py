@@ -24,11 +24,19 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class CommandRecord:
-    """One stored command of a connection; `outcome` is None until its bot acknowledged it or it expired."""
+    """One stored command of a connection.
+
+    Attributes:
+        outcome: None until its bot acknowledged it or it expired.
+        sent_s: When it was accepted, if that was noted.
+        executed_s: When its bot carried it out, if it did and noted it.
+    """
 
     seq: int
     action: str
     outcome: str | None = None
+    sent_s: float | None = None
+    executed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +159,14 @@ class Allowance:
         detection_s: For the end of a workload to be noticed.
         kill_s: For what was stopped to be dead, beyond the graces.
         deadline_s: For a deadline to be acted upon.
+        command_s: For a command to be carried out by a bot that is alive.
     """
 
     sweep_s: float = 15.0
     detection_s: float = 30.0
     kill_s: float = 15.0
     deadline_s: float = 15.0
+    command_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,8 @@ class Evidence:
         events: History of each meeting, oldest first.
         limits: `max_concurrent_bots` of each user.
         lives: What ran when.
+        silences: Spans of their lives in which workloads stood still, after they had been heard.
+        workloads: The workload of each connection.
         now_s: The present; None if the evidence says nothing of the present.
         outages: Spans in which nobody could act: the store, the launcher or every manager was away. They may overlap.
             Promises about time are judged by the time between them.
@@ -175,10 +187,12 @@ class Evidence:
         commands: By connection, in order.
         executed: By connection, the numbers that the bot says it executed, in that order. Only of bots that noted it.
         confirmed: Segments that bots were told are stored.
+        acknowledged: Final segments whose entries were taken off the stream for good.
         accounts: Connections that have an account at Redis; None if nobody looked.
         leftovers: What is in the outbox.
         subscribers: Users who have had a webhook from the start; None if all have.
         deliveries: Webhooks that arrived; None if nobody took them.
+        undelivered: (meeting, version) of webhooks that are still being tried.
         feeds: Status frames as live subscribers got them, after resume.
         deleted: Meetings whose transcript was deleted.
         traces: (meeting, store) where text of a meeting was found after its deletion.
@@ -189,6 +203,8 @@ class Evidence:
     events: Mapping[int, Sequence[MeetingEvent]] = field(default_factory=dict)
     limits: Mapping[int, int] = field(default_factory=dict)
     lives: Sequence[Life] = ()
+    silences: Sequence[Life] = ()
+    workloads: Mapping[str, WorkloadName] = field(default_factory=dict)
     now_s: float | None = None
     outages: Sequence[tuple[float, float]] = ()
     settled: bool = False
@@ -197,6 +213,7 @@ class Evidence:
     commands: Mapping[str, Sequence[CommandRecord]] = field(default_factory=dict)
     executed: Mapping[str, Sequence[int]] = field(default_factory=dict)
     confirmed: Collection[Mark] = ()
+    acknowledged: Collection[Mark] = ()
     stored: Sequence[StoredSegment] = ()
     accounts: Collection[str] | None = None
     leftovers: Sequence[Leftover] = ()
@@ -205,6 +222,7 @@ class Evidence:
     key_uses: Sequence[KeyUse] = ()
     subscribers: Collection[int] | None = None
     deliveries: Sequence[Delivery] | None = None
+    undelivered: Collection[tuple[int, int]] = ()
     sightings: Sequence[Sighting] = ()
     feeds: Sequence[Sighting] = ()
     settlements: Sequence[Settlement] = ()

@@ -146,6 +146,8 @@ def a_stop_stands(evidence: Evidence) -> Iterator[str]:
             stopped = stopped or line.event is Event.STOP_REQUESTED
             if stopped and line.to_state not in _AFTER_STOP:
                 yield f"I8: meeting {meeting_id}: was stopped, and then {line.event} made it {line.to_state}"
+            elif stopped and line.event is Event.GAVE_UP:
+                yield f"I8: meeting {meeting_id}: was stopped, and then counted as a failure"
 
 
 def sightings_are_true(evidence: Evidence) -> Iterator[str]:

@@ -7,24 +7,27 @@ from itertools import pairwise
 from tests.support.invariants.evidence import Evidence, KeyUse
 
 from usher.domain.lifecycle import HAS_WORKLOAD, TERMINAL
+from usher.domain.reconcile import WorkloadName
 from usher.ports import EXPIRED
+
+_NOWHERE = WorkloadName(0, 0)
 
 
 def confirmed_is_stored(evidence: Evidence) -> Iterator[str]:
-    """I5: what a bot was told is stored is stored, final, and in that revision or a newer one; one row a segment."""
+    """I5: what a bot was told is stored, or is taken off the stream, is stored, final and no older; one row a segment."""
     rows = Counter((one.meeting_id, one.segment_id) for one in evidence.stored)
     for (meeting_id, segment_id), count in rows.items():
         if count > 1:
             yield f"I5: meeting {meeting_id}: segment {segment_id} has {count} rows"
     final = {(one.meeting_id, one.segment_id): one.revision for one in evidence.stored if one.completed}
-    for mark in sorted(set(evidence.confirmed)):
-        if mark.meeting_id in evidence.deleted:
-            continue
-        stored = final.get((mark.meeting_id, mark.segment_id))
-        if stored is None:
-            yield f"I5: meeting {mark.meeting_id}: segment {mark.segment_id} was confirmed and is not stored"
-        elif stored < mark.revision:
-            yield f"I5: meeting {mark.meeting_id}: segment {mark.segment_id} has revision {stored}, not {mark.revision}"
+    for how, marks in (("confirmed", evidence.confirmed), ("taken off the stream", evidence.acknowledged)):
+        for mark in sorted(set(marks)):
+            if mark.meeting_id in evidence.deleted:
+                continue
+            stored = final.get((mark.meeting_id, mark.segment_id))
+            if stored is None or stored < mark.revision:
+                what = f"revision {mark.revision} of segment {mark.segment_id} was {how}"
+                yield f"I5: meeting {mark.meeting_id}: {what}, and {stored or 'none'} is stored"
 
 
 def commands_run_once(evidence: Evidence) -> Iterator[str]:
@@ -40,6 +43,25 @@ def commands_run_once(evidence: Evidence) -> Iterator[str]:
         for command in sent:
             if command.outcome == "applied" and command.seq not in numbers:
                 yield f"I7: connection {connection_id}: command {command.seq} is applied, but was not executed"
+
+
+def commands_run_soon(evidence: Evidence) -> Iterator[str]:
+    """I7: a bot that is alive carries its next command out soon, whatever became of the message."""
+    lives = {life.workload: life for life in evidence.lives}
+    silent = {life.workload for life in evidence.silences}
+    for connection_id, commands in evidence.commands.items():
+        life = lives.get(evidence.workloads.get(connection_id, _NOWHERE))
+        if life is None or life.workload in silent or connection_id not in evidence.executed:
+            continue
+        free_s = life.started_s
+        for command in commands:
+            if command.sent_s is None:
+                continue
+            until_s = evidence.until_s(life) if command.executed_s is None else command.executed_s
+            waited_s = evidence.calm_s(max(free_s, command.sent_s), until_s)
+            if waited_s > evidence.allowance.command_s and (command.executed_s or command.outcome != EXPIRED):
+                yield f"I7: connection {connection_id}: command {command.seq} waited for {waited_s:.1f} s"
+            free_s = max(free_s, until_s)
 
 
 def commands_are_accounted_for(evidence: Evidence) -> Iterator[str]:
@@ -82,7 +104,7 @@ def webhooks_arrive(evidence: Evidence) -> Iterator[str]:
     users = evidence.subscribers
     told = {meeting.meeting_id for meeting in evidence.meetings if users is None or meeting.user_id in users}
     owed = {(meeting_id, version) for meeting_id, version in facts if meeting_id in told and evidence.settled}
-    for meeting_id, version in sorted(owed - ids.keys()):
+    for meeting_id, version in sorted(owed - ids.keys() - set(evidence.undelivered)):
         yield f"I10: meeting {meeting_id}: no webhook told of version {version}"
     for (meeting_id, version), known in ids.items():
         if len(known) > 1:

@@ -1,14 +1,29 @@
 """Rules on what runs: I1, I4 and I8."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from tests.support.invariants.evidence import Evidence, Life
 
-from usher.domain.lifecycle import ENDING, IN_MEETING, TERMINAL, WAITING, Event
+from usher.domain.lifecycle import ENDING, IN_MEETING, TERMINAL, WAITING, Event, Source
+from usher.domain.reconcile import WorkloadName
 from usher.ports import Meeting, MeetingEvent
 
+_SAYS_ENDED = frozenset(
+    {
+        (Event.CRASHED, Source.RECONCILER),
+        (Event.WORKLOAD_VANISHED, Source.RECONCILER),
+        (Event.TERMINATED, Source.DISPATCHER),
+        (Event.RETRY_GRANTED, Source.DISPATCHER),
+        (Event.STOP_FINISHED, Source.DISPATCHER),
+        (Event.GAVE_UP, Source.DISPATCHER),
+    }
+)
+"""What is reported by those who have looked."""
+
+_INSTANT_S = 0.001
 _NEEDS_WORKLOAD = WAITING | IN_MEETING | ENDING
 
 
@@ -90,6 +105,41 @@ def _is_noticed(line: MeetingEvent, life: Life) -> bool:
     return line.attempt > life.workload.attempt or (
         line.attempt == life.workload.attempt and line.version > 1 and line.to_state not in _NEEDS_WORKLOAD
     )
+
+
+def the_living_are_not_declared_dead(evidence: Evidence) -> Iterator[str]:
+    """I4: what is said to have ended has ended; not to know is not a verdict.
+
+    Who says so has looked a moment before: what began since then is not counted.
+    """
+    lives = {life.workload: life for life in evidence.lives}
+    for meeting_id, history in evidence.events.items():
+        for line in history:
+            if (line.event, line.by) not in _SAYS_ENDED:
+                continue
+            attempt = line.attempt - (line.event is Event.RETRY_GRANTED)
+            name, at_s = WorkloadName(meeting_id, attempt), line.at.timestamp()
+            life = lives.get(name)
+            if life is None or life.started_s > at_s - evidence.allowance.sweep_s:
+                continue
+            if evidence.until_s(life) > at_s + _INSTANT_S:
+                yield f"I4: meeting {meeting_id}: {line.event} at {at_s:.3f}, but {name} was running"
+
+
+def silent_bots_are_noticed(evidence: Evidence) -> Iterator[str]:
+    """I4: a bot that is silent for longer than its lease and the time to notice it is given up."""
+    for silence in evidence.silences:
+        history = evidence.events.get(silence.workload.meeting_id, ())
+        noticed = (line.at.timestamp() for line in history if _is_given_up(line, silence))
+        until_s = min(next(noticed, math.inf), evidence.until_s(silence))
+        silent_s = evidence.calm_s(silence.started_s, until_s)
+        if silent_s > evidence.policy.lease_s + evidence.allowance.detection_s:
+            yield f"I4: meeting {silence.workload.meeting_id}: {silence.workload} was silent for {silent_s:.1f} s"
+
+
+def _is_given_up(line: MeetingEvent, silence: Life) -> bool:
+    """Say whether a meeting expects no word of that bot any more."""
+    return _is_noticed(line, silence) or (line.attempt == silence.workload.attempt and line.to_state in ENDING)
 
 
 def stop_wins(evidence: Evidence) -> Iterator[str]:

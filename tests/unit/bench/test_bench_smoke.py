@@ -8,6 +8,9 @@ from bench.world import open_world
 TINY = Effort(rounds=1, warmup=0, size=0.001)
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["B3", "B5", "B6", "B7", "B12"])
 async def test_a_metric_is_measured(name: str) -> None:

@@ -14,6 +14,8 @@ from tools.mutants.workshop import workshop
 
 REPOSITORY = Path(__file__).parents[3]
 
+pytestmark = pytest.mark.timeout(600)  # some tests run pytest several times over
+
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_mutant_fits_the_code_and_still_is_python(mutant: Mutant) -> None:
@@ -93,6 +95,19 @@ def test_a_mutant_is_caught_by_the_first_test_that_fails_only_with_it(repository
     assert (verdict.caught_by, verdict.stage) == ("tests/test_sums.py::test_add", "sums")
     assert list(verdict.notes) == ["tests/test_flaky.py::test_flaky fails without it as well"]
     assert "a + b" in (repository / "src/usher/sums.py").read_text(), "the original is left alone"
+
+
+def test_a_test_that_failed_by_chance_has_not_noticed_it(repository: Path) -> None:
+    once = (
+        "import pathlib\n\nran = pathlib.Path('ran')\n\n\n"
+        "def test_once():\n    was = ran.exists()\n    ran.touch()\n    assert was\n"
+    )
+    (repository / "tests/test_once.py").write_text(once)
+    verdict = try_mutant(repository, ADD, (Stage("once", ("tests/test_once.py",), 120.0),))
+    assert (verdict.caught_by, list(verdict.notes)) == (
+        None,
+        ["tests/test_once.py::test_once failed with it once and not again"],
+    )
 
 
 def test_a_mutant_that_no_test_notices_survives(repository: Path) -> None:

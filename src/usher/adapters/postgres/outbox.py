@@ -9,8 +9,8 @@ from usher.ports import Backlog, Claim, ClaimedEffect, Lane
 
 # Claims of one lane are made one after another: the second claimer has to see the first one's claims before it may
 # tell which effect of a meeting is next, and what a waiting statement sees is fixed before it waits.
-_TURN = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
-_TURN_CLASS = 0x6F62
+TURN = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
+TURN_CLASS = 0x6F62
 
 # OFFSET 0 keeps the planner from joining the whole backlog to itself: with it each row is looked up when it comes up
 # in order, and the limit ends the search.
@@ -73,7 +73,7 @@ class PostgresOutbox(Part):
     async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
         """Claim due effects, at most one of a meeting at a time."""
         async with self._database.connection() as connection, connection.transaction():
-            await connection.execute(_TURN, _TURN_CLASS, lane)
+            await connection.execute(TURN, TURN_CLASS, lane)
             rows = await connection.fetch(_CLAIM, lane, limit, claim_s)
         return [
             ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries - 1, version)

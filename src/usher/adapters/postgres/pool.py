@@ -21,9 +21,11 @@ _SILENT = (
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.DeadlockDetectedError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+_IDLE_IN_TRANSACTION_MS = 5000
 _BROKEN = asyncpg.IntegrityConstraintViolationError
 
 
@@ -77,7 +79,7 @@ class Database:
                 command_timeout=timeout_s,
                 init=_prepare,
                 reset=_keep,
-                server_settings={"application_name": "usher"},
+                server_settings=_session(timeout_s),
             )
         return cls(pool, timeout_s)
 
@@ -132,6 +134,21 @@ class Part:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+
+def _session(timeout_s: float) -> dict[str, str]:
+    """Return how the server treats a connection whose other end may have gone without a word.
+
+    What it holds, a lane's turn above all, would else be held until the server's TCP gives up, which takes hours.
+    """
+    return {
+        "application_name": "usher",
+        "statement_timeout": str(int(timeout_s * 1000)),
+        "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+    }
 
 
 async def _prepare(connection: "asyncpg.Connection[Row]") -> None:
