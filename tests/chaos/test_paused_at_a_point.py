@@ -53,7 +53,7 @@ async def _play(
         assert reason in {line.reason for line in history}
 
 
-@_points("start:before", "change/launch_begun:before grant:before start:after complete:before")
+@_points("start:before spawn:after", "change/launch_begun:before grant:before start:after spawn:before complete:before")
 @story
 async def test_paused_while_launching(stage: Stage, point: str) -> None:
     await _play(stage, point, _visit, "meeting_ended")

@@ -39,7 +39,12 @@ async def client(redis_url: str) -> AsyncIterator[Redis]:
 @pytest.fixture
 async def ear(client: Redis) -> AsyncIterator[Ear]:
     made = Ear()
-    listening = asyncio.create_task(RedisHints(client).listen(made))
+
+    async def listen() -> None:
+        while True:
+            await RedisHints(client).listen(made)
+
+    listening = asyncio.create_task(listen())
     await made.next()  # being connected counts as a hint: some may have been missed before
     yield made
     listening.cancel()

@@ -151,6 +151,22 @@ async def test_v79_two_users_in_one_call_have_two_transcripts(world: World, http
         assert (await http.get(found, headers={"X-API-Key": "eve"})).status_code == 404
 
 
+async def test_v79_the_account_of_a_bot_ends_with_its_attempt(world: World, http: httpx.AsyncClient) -> None:
+    meeting = await world.active()
+    assert set(world.access.passwords) == {meeting.connection_id}
+    await say(http, world, meeting.meeting_id, "exited", exit_code=1, reason="crashed")
+    await world.settle()
+    assert meeting.connection_id not in world.access.passwords
+    world.clock.advance(world.policy.retry.first_s)
+    await world.settle()
+    second = await world.meeting(meeting.meeting_id)
+    assert set(world.access.passwords) == {second.connection_id}
+    await http.delete(f"/bots/room/{meeting.ref.native_id}", headers=MINE)
+    world.clock.advance(world.policy.leave_grace_s)
+    await world.settle()
+    assert not world.access.passwords
+
+
 async def test_v81_an_id_of_any_length_is_answered(world: World, http: httpx.AsyncClient) -> None:
     for length in (255, 256, 5000):
         body = {"platform": "room", "native_meeting_id": "a" * length}

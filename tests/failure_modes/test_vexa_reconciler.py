@@ -75,6 +75,24 @@ async def test_v33_a_launcher_that_comes_back_finds_its_bots_alive() -> None:
     assert world.machine.running() == {WorkloadName(meeting.meeting_id, 1)}
 
 
+class _Hanging(MemoryLauncher):
+    """A launcher that never answers when it is asked what runs."""
+
+    async def list(self) -> Mapping[WorkloadName, Observation] | None:
+        await asyncio.Event().wait()
+        return None
+
+
+async def test_v33_a_launcher_that_hangs_ends_no_meeting() -> None:
+    world = World()
+    meeting = await world.active()
+    hanging = _Hanging(world.machine)
+    reconciler = Reconciler(world.store, world.transitions, hanging, world.legacy, world.policy, list_timeout_s=0.01)
+    for _ in range(3):
+        await reconciler.reconcile()
+    assert (await world.meeting(meeting.meeting_id)).status is S.ACTIVE
+
+
 async def test_v35_a_workload_that_died_before_its_first_report_is_found_and_replaced() -> None:
     world = World()
     meeting = await world.send_bot()

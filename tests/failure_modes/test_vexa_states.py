@@ -4,17 +4,19 @@ import asyncio
 import itertools
 from dataclasses import replace
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal, cast
 
 import pytest
 from tests.support.world import World, exited, on_the_way, wish
 
 from usher.adapters.memory.failing_launchers import SlowLauncher
 from usher.adapters.memory.launcher import Machine, MemoryLauncher, Workload
-from usher.domain.errors import Conflict, Superseded
-from usher.domain.lifecycle import FAILING, LIVE, Event, Reason, State
+from usher.adapters.memory.redis import MemoryFeed
+from usher.app.transitions import Report, Transitions
+from usher.domain.errors import Conflict, Superseded, Unavailable
+from usher.domain.lifecycle import FAILING, LIVE, Event, Reason, Source, State
 from usher.domain.reconcile import WorkloadName
-from usher.ports import Configuration, Meeting
+from usher.ports import Change, Configuration, Meeting, Meetings
 
 S = State
 Way = Literal["joining", "awaiting_admission"]
@@ -79,6 +81,34 @@ async def test_v07_viewers_are_told_what_is_stored() -> None:
             if stopping.version in told:
                 break
     assert told[stopping.version] == stopping.status == (await world.meeting(meeting.meeting_id)).status
+
+
+class _Away:
+    """Meetings that can be read and not be written."""
+
+    def __init__(self, meetings: Meetings) -> None:
+        self._meetings = meetings
+
+    async def change(self, change: Change) -> Meeting:
+        raise Unavailable(f"the database is away, and {change.transition.event} is not written")
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has under that name
+        return getattr(self._meetings, name)
+
+
+async def test_v07_what_could_not_be_written_is_told_to_nobody() -> None:
+    world = World()
+    meeting = await world.active()
+    await asyncio.sleep(0)
+    feed = MemoryFeed()
+    away = Transitions(cast("Meetings", _Away(world.store)), feed, world.policy, lambda: None)
+    async with feed.subscribe(meeting.meeting_id) as live:
+        heard = asyncio.ensure_future(anext(aiter(live)))
+        with pytest.raises(Unavailable):
+            await away.apply(meeting.meeting_id, Report(Event.LEFT, Source.BOT, 1))
+        await asyncio.sleep(0.01)
+        assert not heard.done()
+        heard.cancel()
 
 
 async def _in_every_state(world: World) -> dict[State, Meeting]:
@@ -169,6 +199,35 @@ async def test_v17_reports_that_come_late_or_in_another_order_move_nothing_back(
     await world.reports.started(bot)
     await world.reports.status(bot, on_the_way("joining"))
     assert await world.meeting(meeting.meeting_id) == ended
+
+
+async def test_v17_a_bot_of_an_older_attempt_moves_nothing() -> None:
+    world = World()
+    meeting = await world.active()
+    former = await world.bot_of(meeting.meeting_id)
+    await world.reports.exited(former, exited(1, Reason.CRASHED))
+    await world.settle()
+    world.clock.advance(world.policy.retry.first_s)
+    await world.settle()
+    await world.reports.started(await world.bot_of(meeting.meeting_id))
+    second = await world.meeting(meeting.meeting_id)
+    assert (second.attempt, second.status) == (2, S.ACTIVE)
+    with pytest.raises(Superseded):
+        await world.reports.status(former, on_the_way("joining"))
+    await world.reports.exited(former, exited(0, Reason.MEETING_ENDED))
+    assert await world.meeting(meeting.meeting_id) == second
+
+
+async def test_v18_commands_end_with_the_attempt_that_they_were_for() -> None:
+    world = World()
+    meeting = await world.active()
+    former = await world.bot_of(meeting.meeting_id)
+    await world.bots.configure(meeting.user_id, meeting.ref.platform, meeting.ref.native_id, {"language": "de"})
+    assert await world.store.pending(former.connection_id, after_seq=0)
+    await world.reports.exited(former, exited(1, Reason.CRASHED))
+    await world.settle()
+    assert (await world.meeting(meeting.meeting_id)).attempt == 2
+    assert not await world.store.pending(former.connection_id, after_seq=0)
 
 
 async def test_v20_a_bot_that_died_in_the_lobby_is_not_shown_as_waiting() -> None:

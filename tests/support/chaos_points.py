@@ -5,10 +5,12 @@ transition of that event has been committed and nobody has been told. The produc
 its classes are wrapped in the process that is to suffer.
 """
 
+import inspect
 import itertools
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -69,6 +71,7 @@ PLACES = {
     "grant":       _Place(RedisBotAccess, "grant"),                        # a bot gets its account
     "revoke":      _Place(RedisBotAccess, "revoke"),                       # a bot's account is taken away
     "start":       _Place(ProcessLauncher, "start"),                       # a workload is started
+    "spawn":       _Place(ProcessLauncher, "_spawn"),                      # its process is made, under a lock
     "stop":        _Place(ProcessLauncher, "stop"),                        # a workload is stopped
     "remove":      _Place(ProcessLauncher, "remove"),                      # a workload is forgotten
     "tell":        _Place(HttpWebhookSender, "send"),                      # a webhook is told
@@ -97,19 +100,30 @@ def wound(point: Point, blow: signal.Signals, *, call: int = 1) -> None:
         _wound_answers(point, blow, call)
         return
     place = PLACES[point.place]
-    intact: Callable[..., Awaitable[Any]] = getattr(place.owner, place.method)
+    intact: Callable[..., Any] = getattr(place.owner, place.method)
     calls = itertools.count(1)
 
-    async def wounded(self: object, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - it stands for any method
-        hit = place.selects(point.which, arguments) and next(calls) == call
-        if hit and not point.after:
-            os.kill(os.getpid(), blow)
-        result = await intact(self, *arguments, **named)
-        if hit and point.after:
-            os.kill(os.getpid(), blow)
-        return result
+    def hits(arguments: tuple[Any, ...]) -> bool:
+        return place.selects(point.which, arguments) and next(calls) == call
 
-    setattr(place.owner, place.method, wounded)
+    async def wounded(self: object, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - it stands for any method
+        with _struck(blow, point, hit=hits(arguments)):
+            return await intact(self, *arguments, **named)
+
+    def wounded_in_a_thread(self: object, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - the same
+        with _struck(blow, point, hit=hits(arguments)):
+            return intact(self, *arguments, **named)
+
+    setattr(place.owner, place.method, wounded if inspect.iscoroutinefunction(intact) else wounded_in_a_thread)
+
+
+@contextmanager
+def _struck(blow: signal.Signals, point: Point, *, hit: bool) -> Iterator[None]:
+    if hit and not point.after:
+        os.kill(os.getpid(), blow)
+    yield
+    if hit and point.after:
+        os.kill(os.getpid(), blow)
 
 
 class Wounded:

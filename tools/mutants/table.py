@@ -10,6 +10,7 @@ _WORK = ("contract/test_store_work.py",)
 _BOTS = ("contract/test_store_bots.py",)
 _RULES = ("unit/domain", "property/test_lifecycle.py")
 _FLOWS = ("unit/app",)
+_STATES = ("failure_modes/test_vexa_states.py",)
 _CONTROL = ("unit/bot/test_bot_control.py",)
 _CALLBACKS = ("unit/bot/test_bot_callbacks.py",)
 _REDIS = ("contract/test_redis_ports.py", "contract/test_redis_faults.py")
@@ -63,13 +64,13 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
     ("a launcher that does not answer runs nothing", "app/reconciler.py",
         "            return None",
         "            return {}",
-        ("unit/app/test_reconciler.py",)),
+        ("unit/app/test_reconciler.py", "failure_modes/test_vexa_reconciler.py")),
 
     # ---- the one door
     ("a former connection counts as the current one", "app/transitions.py",
         "return meeting.attempt if report.attempt == meeting.connection_id else meeting.attempt - 1",
         "return meeting.attempt",
-        _FLOWS),
+        _STATES),
     ("a finding is applied to a meeting that has moved on", "app/transitions.py",
         "if report.version is not None and report.version != meeting.version:",
         "if False:",
@@ -97,11 +98,11 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
     ("commands outlive their attempt", "app/transitions.py",
         "expire_commands=to_state in TERMINAL or retry or _ran_out(row),",
         "expire_commands=False,",
-        _FLOWS),
+        _STATES),
     ("viewers are told before it is written", "app/transitions.py",
         "changed = await self._meetings.change(",
         "self._announce_soon(meeting, decision.transition, report.by); changed = await self._meetings.change(",
-        _FLOWS),
+        _STATES),
 
     # ---- effects
     ("an effect is done before it ran", "app/dispatcher.py",
@@ -119,7 +120,7 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
     ("a bot's account outlives it", "app/effects.py",
         "await self._access.revoke(meeting.connection_id)",
         "pass",
-        _FLOWS),
+        ("failure_modes/test_vexa_api.py",)),
 
     # ---- what bots say
     ("a token of another connection is taken", "app/reports.py",

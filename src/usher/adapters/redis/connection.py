@@ -12,6 +12,12 @@ from usher.domain.errors import Unavailable
 
 HEALTH_CHECK_S = 5
 
+FAILURES = (RedisError, OSError, RuntimeError)
+"""What the client raises when Redis cannot be spoken to; a timeout is an OSError.
+
+The last is uvloop's word for a connection that was closed a moment ago, which the client does not translate.
+"""
+
 
 def connect(url: str, *, timeout_s: float = 5.0, max_connections: int = 32) -> Redis:
     """Return a client; it connects when it is first used. Close it with `aclose()`.
@@ -45,5 +51,5 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (RedisError, OSError) as error:  # TimeoutError is an OSError
+    except FAILURES as error:
         raise Unavailable(f"Redis does not answer as it should ({type(error).__name__}).") from error

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from usher.adapters.redis.connection import FAILURES
 from usher.adapters.redis.link import Link
 from usher.adapters.redis.sender import FrameSender
 from usher.domain.errors import Unavailable
@@ -172,7 +172,7 @@ class RedisFeed:
                 link.want(name)
             try:
                 await link.run()
-            except* (RedisError, OSError) as group:
+            except* FAILURES as group:
                 log.warning("feed_disconnected", error=repr(group.exceptions), retry_s=retry_s)
             retry_s = _FIRST_RETRY_S if self._lose() else min(retry_s * 2, _SLOWEST_RETRY_S)
             await asyncio.sleep(retry_s)

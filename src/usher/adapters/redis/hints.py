@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
+from usher.adapters.redis.connection import FAILURES
 from usher.adapters.redis.link import Link
 
 log = structlog.get_logger(__name__)
 
 _CHANNEL = "usher:work"
-_RETRY_S = 1.0
 
 
 class RedisHints:
@@ -36,20 +35,18 @@ class RedisHints:
             self._sending = asyncio.create_task(self._send(), name="hints")
 
     async def listen(self, heard: Callable[[], None]) -> None:
-        """Call `heard` for each hint until cancelled; also after each connection: hints may have been missed."""
-        while True:
-            link = Link(self._client.pubsub(), lambda _name, _data: heard(), ping_s=self._ping_s)
-            link.want(_CHANNEL)
-            try:
-                await link.run()
-            except* (RedisError, OSError) as group:
-                log.warning("hints_disconnected", error=repr(group.exceptions))
-            await asyncio.sleep(_RETRY_S)
+        """Call `heard` for each hint until the connection is lost; also when it is made: some may have been missed."""
+        link = Link(self._client.pubsub(), lambda _name, _data: heard(), ping_s=self._ping_s)
+        link.want(_CHANNEL)
+        try:
+            await link.run()
+        except* FAILURES as group:
+            log.warning("hints_disconnected", error=repr(group.exceptions))
 
     async def _send(self) -> None:
         while self._again:
             self._again = False
             try:
                 await self._client.publish(_CHANNEL, b"")
-            except (RedisError, OSError) as error:
+            except FAILURES as error:
                 log.warning("hint_not_sent", error=type(error).__name__)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio.client import PubSub
-from redis.exceptions import RedisError
+
+from usher.adapters.redis.connection import FAILURES
 
 _KEEPALIVE = "usher:live"
 """Always subscribed, so that the connection is a Pub/Sub connection even while nobody listens to anything."""
@@ -45,7 +46,7 @@ class Link:
         """Connect, and stay until something fails.
 
         Raises:
-            ExceptionGroup: Of `RedisError` and `OSError`; a silent connection is a `TimeoutError`.
+            ExceptionGroup: Of `connection.FAILURES`; a silent connection is a `TimeoutError`.
         """
         try:
             await self._pubsub.subscribe(_KEEPALIVE)
@@ -53,7 +54,7 @@ class Link:
                 tasks.create_task(self._write())
                 tasks.create_task(self._read())
         finally:
-            with contextlib.suppress(RedisError, OSError):
+            with contextlib.suppress(*FAILURES):
                 await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
 
     async def _write(self) -> None:

@@ -5,7 +5,8 @@ from collections import deque
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+
+from usher.adapters.redis.connection import FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,6 @@ class FrameSender:
                     for channel, frame in batch:
                         pipeline.publish(channel, frame)
                     await pipeline.execute()
-            except (RedisError, OSError) as error:
+            except FAILURES as error:
                 self.unsent += len(batch)
                 log.warning("frames_not_published", frames=len(batch), error=type(error).__name__)
