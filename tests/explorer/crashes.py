@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
-from tests.explorer import virtual_loop
+from tests.explorer import virtual_loop, weathers
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.exploration import at_rest, determined, listen_to_log
 from tests.explorer.faults import Place, Verdict, now_s
-from tests.explorer.findings import ROUGH, complaints
+from tests.explorer.findings import complaints
 from tests.explorer.processes import Process
 from tests.explorer.scripts import QUICK, End, Script
 from tests.explorer.simulation import Simulation
@@ -126,7 +126,7 @@ async def _tell(accident: Accident | None, chronicle: Chronicle) -> Retold:
     await _repeat(lambda: ann.stop("weekly-sync"), lambda: _is_over(world, meeting_id))
     await _until(lambda: _is_over(world, meeting_id))
     settled = await _settle(world)
-    found = complaints(world, settled=settled, allowance=ROUGH)
+    found = complaints(world, settled=settled, allowance=weathers.allowance(weathers.GALE))
     return Retold(
         accident=accident,
         where=plan.where,

@@ -15,7 +15,7 @@ from tests.explorer import virtual_loop, weathers
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.disasters import Disasters
 from tests.explorer.faults import CALM, SeededPlan, now_s
-from tests.explorer.findings import PROMPT, ROUGH, complaints
+from tests.explorer.findings import complaints
 from tests.explorer.processes import Process, current
 from tests.explorer.scripts import Script, ScriptedCrash, draw
 from tests.explorer.simulation import Simulation
@@ -81,9 +81,7 @@ class _Run:
         return Outcome(
             seed=self._seed,
             weather=self._weather.name,
-            complaints=complaints(
-                world, settled=settled, allowance=PROMPT if self._weather in weathers.PROMPT else ROUGH
-            )
+            complaints=complaints(world, settled=settled, allowance=weathers.allowance(self._weather))
             + ([] if settled else ["I3: the world does not settle"]),
             chronicle=self._chronicle,
             simulated_s=now_s(),
@@ -114,7 +112,8 @@ class _Run:
         storm = Process("storm")
         for caller in callers:
             pace_s = self._chance.choice((0.7, 2.0, 6.0))
-            storm.spawn(Whims(caller, rooms, random.Random(self._chance.random()), pace_s).run())
+            whims = Whims(caller, rooms, random.Random(self._chance.random()), pace_s)  # noqa: S311 - no secret
+            storm.spawn(whims.run())
         if self._weather.disaster_s:
             disasters = Disasters(world, random.Random(self._chance.random()), self._weather.disaster_s)
             storm.spawn(disasters.run())

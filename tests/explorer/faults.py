@@ -200,7 +200,7 @@ class Boundaries:
         if verdict is Verdict.LOST or place in self.away:
             raise Lost(f"{place} does not answer")
         if verdict is Verdict.LATE:
-            self.ground.spawn(self._late(call))
+            self.ground.spawn(self._late(place, call))
             raise Lost(f"{place} did not answer in time")
         await self.befall(verdict in {Verdict.CRASH_BEFORE, Verdict.PAUSE_BEFORE}, verdict, process)
         result = await call()
@@ -220,8 +220,9 @@ class Boundaries:
             self.chronicle.fault(now_s(), f"{place} {verdict}", actor, f"{name}: {verdict}", meeting_id)
         return verdict
 
-    async def _late(self, call: Callable[[], Awaitable[Any]]) -> None:
-        await asyncio.sleep(self.plan.delay_s())
+    async def _late(self, place: Place, call: Callable[[], Awaitable[Any]]) -> None:
+        """Do what was given up: a database soon or never, a launcher whenever it comes to it."""
+        await asyncio.sleep(self.plan.late_s() if place is Place.LAUNCHER else self.plan.delay_s())
         with suppress(UsherError, RedisError):
             await call()
 

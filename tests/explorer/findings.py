@@ -15,9 +15,6 @@ from tests.support.invariants import (
 
 from usher.domain.lifecycle import Effect
 
-PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0, command_s=30.0)
-ROUGH = Allowance(sweep_s=60.0, detection_s=120.0, kill_s=60.0, deadline_s=60.0, command_s=90.0)
-
 
 def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evidence:
     """Return everything that is known of what happened so far."""
@@ -60,7 +57,7 @@ def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evide
     )
 
 
-def complaints(world: Simulation, *, settled: bool, allowance: Allowance = PROMPT) -> list[str]:
+def complaints(world: Simulation, *, settled: bool, allowance: Allowance) -> list[str]:
     """Return everything that is wrong: violations, errors that no code expects, and text that got lost for nothing."""
     found = violations(evidence(world, settled=settled, allowance=allowance))
     return [

@@ -15,7 +15,7 @@ from usher.domain.errors import Unavailable
 from usher.domain.reconcile import Observation, Unknown, WorkloadName
 from usher.ports import WorkloadSpec
 
-_SETTLED_S = 60.0
+_SETTLED_S = 20.0
 
 _T = TypeVar("_T")
 

@@ -121,6 +121,7 @@ class Whims:
         self._rooms = rooms
         self._chance = chance
         self._pace_s = pace_s
+        self._stops = chance.choice((0, 1, 3))
         self._keys: list[tuple[str, str]] = []
         self._known: list[int] = []
 
@@ -132,8 +133,8 @@ class Whims:
             (self._repeat_key, 1),
             (self._schedule, 1),
             (self._configure, 4),
-            (self._stop, 2),
-            (self._stop_hastily, 1),
+            (self._stop, 2 * self._stops),
+            (self._stop_hastily, self._stops),
             (self._look, 3),
         )
         weights = [weight for _, weight in actions]

@@ -59,7 +59,7 @@ def commands_run_soon(evidence: Evidence) -> Iterator[str]:
                 continue
             until_s = evidence.until_s(life) if command.executed_s is None else command.executed_s
             waited_s = evidence.calm_s(max(free_s, command.sent_s), until_s)
-            if waited_s > evidence.allowance.command_s and (command.executed_s or command.outcome != EXPIRED):
+            if waited_s > evidence.allowance.command_s:
                 yield f"I7: connection {connection_id}: command {command.seq} waited for {waited_s:.1f} s"
             free_s = max(free_s, until_s)
 
