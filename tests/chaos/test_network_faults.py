@@ -23,8 +23,8 @@ async def _delayed(link: TcpProxy) -> None:
 
 
 async def _cut(link: TcpProxy) -> None:
-    for _ in range(12):
-        await asyncio.sleep(0.5)
+    for _ in range(30):
+        await asyncio.sleep(0.2)
         await link.cut()
 
 
@@ -76,7 +76,7 @@ async def test_connections_that_are_cut_again_and_again(stage: Stage, link: str)
     await _play(stage, link, _cut)
 
 
-@_links()
+@_links("redis")
 @story
 async def test_connections_that_are_refused(stage: Stage, link: str) -> None:
     await _play(stage, link, _closed)

@@ -63,7 +63,7 @@ async def test_a_claim_is_one_at_a_time(world: World) -> None:
     (second,) = await store.claim(Lane.WORKLOAD, limit=5, claim_s=60.0)
     assert second.claim.effect_id == first.claim.effect_id
     assert second.claim.token != first.claim.token
-    assert (first.tries, second.tries) == (0, 1)
+    assert (first.tries, second.tries) == (0, 0), "whoever lost it may never have tried"
     assert not await store.complete(first.claim)
     assert not await store.postpone(first.claim, delay_s=0.0, error="late")
     assert not await store.bury(first.claim, error="late")

@@ -166,7 +166,7 @@ PLANTED: dict[str, tuple[str, Evidence]] = {
     "a dead bot is not noticed": ("I4", replace(_story(*_PENDING), lives=[_life(1, 2)], now_s=_S0 + 60)),
     "a silent bot is not given up": (
         "I4",
-        replace(_story(*_PENDING), lives=[_life(1, None)], silences=[_life(2, None)], now_s=_S0 + 60),
+        replace(_story(*_PENDING), lives=[_life(1, None)], silences=[_life(12, None)], now_s=_S0 + 70),
     ),
     "declared dead while it runs": (
         "I4",

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from usher.domain.lifecycle import (
     HAS_WORKLOAD,
-    LAUNCHING,
     LEASED,
     LIVE,
     Applied,
@@ -18,6 +17,7 @@ from usher.domain.lifecycle import (
     decide,
 )
 from usher.domain.reconcile import (
+    MAY_NOT_HAVE_BEGUN,
     Exited,
     Gone,
     Observation,
@@ -107,7 +107,9 @@ def test_what_is_dead_for_certain_is_found(
     for row in rows:
         observation = observed.get(row.workload, Gone())
         may_be_judged = row.status in HAS_WORKLOAD - {State.ERROR}
-        dead = isinstance(observation, Exited) or (isinstance(observation, Gone) and row.status not in LAUNCHING)
+        dead = isinstance(observation, Exited) or (
+            isinstance(observation, Gone) and row.status not in MAY_NOT_HAVE_BEGUN
+        )
         if may_be_judged and dead:
             assert row.meeting_id in spoken_of
 

@@ -9,6 +9,7 @@ import inspect
 import itertools
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ PLACES = {
 # fmt: on
 ANSWER = "answer"
 _FACTORY = "create_app"
+_ARRIVED_S = 0.05
 
 
 def parse_point(text: str) -> Point:
@@ -120,10 +122,16 @@ def wound(point: Point, blow: signal.Signals, *, call: int = 1) -> None:
 @contextmanager
 def _struck(blow: signal.Signals, point: Point, *, hit: bool) -> Iterator[None]:
     if hit and not point.after:
-        os.kill(os.getpid(), blow)
+        _strike(blow)
     yield
     if hit and point.after:
-        os.kill(os.getpid(), blow)
+        _strike(blow)
+
+
+def _strike(blow: signal.Signals) -> None:
+    """Send the signal, and do nothing more until it has arrived in every thread."""
+    os.kill(os.getpid(), blow)
+    time.sleep(_ARRIVED_S)
 
 
 class Wounded:
@@ -143,10 +151,10 @@ class Wounded:
             begins = message["type"] == "http.response.start"
             ends = message["type"] == "http.response.body" and not message.get("more_body", False)
             if begins and not self._point.after:
-                os.kill(os.getpid(), self._blow)
+                _strike(self._blow)
             await send(message)
             if ends and self._point.after:
-                os.kill(os.getpid(), self._blow)
+                _strike(self._blow)
 
         await self._app(scope, receive, last_send)
 

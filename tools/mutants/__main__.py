@@ -27,6 +27,8 @@ def main() -> int:
     if not chosen:
         print(f"no mutant is called {arguments.only!r}; --list names them")
         return 2
+    for mutant in MUTANTS:
+        mutant.planted_in((_REPOSITORY / mutant.source).read_text())  # before hours are spent on the others
     stages = [stage for stage in STAGES if stage.name not in arguments.without.split(",")]
     verdicts = []
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -42,7 +44,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.mutants", description="Plant bugs and look who notices.")
-    parser.add_argument("--only", default="", help="numbers, or parts of names, of the mutants to try, separated by commas")
+    parser.add_argument(
+        "--only", default="", help="numbers, or parts of names, of the mutants to try, separated by commas"
+    )
     parser.add_argument("--jobs", type=int, default=1, help="how many to try at a time (default: 1)")
     parser.add_argument("--without", default="", help="stages to leave out, separated by commas: explorer,chaos")
     parser.add_argument("--list", action="store_true", help="name all mutants and try none")

@@ -10,6 +10,7 @@ _WORK = ("contract/test_store_work.py",)
 _BOTS = ("contract/test_store_bots.py",)
 _RULES = ("unit/domain", "property/test_lifecycle.py")
 _FLOWS = ("unit/app",)
+_TEXT = ("failure_modes/test_vexa_text.py",)
 _STATES = ("failure_modes/test_vexa_states.py",)
 _CONTROL = ("unit/bot/test_bot_control.py",)
 _CALLBACKS = ("unit/bot/test_bot_callbacks.py",)
@@ -131,10 +132,10 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
         'return bot if hmac.compare_digest(found[3], self._mac(bot, "token")) else None',
         "return bot",
         ("property/test_signing.py",)),
-    ("the end of an attempt is told as something else than 410", "api/problems.py",
-        'Superseded: (410, "Over"),',
-        'Superseded: (409, "Over"),',
-        ("unit/api",)),
+    ("a heartbeat of a former attempt is answered", "app/reports.py",
+        "if pulse.beat is None or not pulse.beat.current:",
+        "if pulse.beat is None:",
+        _FLOWS),
     ("last words are believed without their seal", "protocol/last_words.py",
         "or not hmac.compare_digest(mac, _mac(body, token))",
         "",
@@ -144,11 +145,11 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
     ("text is acknowledged before it is committed", "app/collector.py",
         "stored = await self._store(good)",
         "await self._stream.acknowledge([entry.entry_id for entry in entries]); stored = await self._store(good)",
-        _FLOWS),
+        _TEXT),
     ("text is shown before it is committed", "app/collector.py",
         "stored = await self._store(good)",
         "self._announce(good); stored = await self._store(good)",
-        _FLOWS),
+        _TEXT),
     ("a segment's signature is not checked", "app/collector.py",
         "if not is_signed(entry.fields, token):",
         "if False:",
@@ -212,7 +213,7 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
         "OR false)",
         _WORK),
     ("claims of one lane are made at the same time", f"{_PG}/outbox.py",
-        "await connection.execute(_TURN, _TURN_CLASS, lane)",
+        "await connection.execute(TURN, TURN_CLASS, lane)",
         'await connection.execute("SELECT 1")',
         (*_WORK, "contract/test_store_postgres.py")),
     ("what is claimed may be claimed again", f"{_PG}/outbox.py",

@@ -6,6 +6,7 @@ from typing import Protocol
 import structlog
 
 from usher.app.dispatcher import Again, Done, Result
+from usher.app.turns import Turns
 from usher.domain.lifecycle import TERMINAL
 from usher.domain.policy import Backoff
 from usher.ports import (
@@ -15,6 +16,7 @@ from usher.ports import (
     Meetings,
     Notice,
     Undelivered,
+    Webhook,
     Webhooks,
     WebhookSender,
 )
@@ -23,9 +25,12 @@ from usher.protocol.webhooks import NoticeBody, NoticeData, NoticeMeeting, Statu
 log = structlog.get_logger(__name__)
 
 _RETRY = Backoff(first_s=5.0, factor=3.0, most_s=6 * 3600.0)
+_LASTING_S = 600.0
+_TRIES = 14
+"""With the delays above: over a day and a half, and over more than a day with the worst of luck in the jitter."""
 _TOTALS_S, _TOTALS_TRIES = 0.5, 6
-_TRIES = 16
-"""With the delays above: over a little more than two days."""
+"""Tries of the last message of a meeting that may be spent on waiting, and do not count as tries to send."""
+_BUSY = Undelivered("its server has not answered earlier messages yet")
 
 
 class NotifyStore(Meetings, Webhooks, Protocol):
@@ -38,6 +43,7 @@ class Notifier:
     def __init__(self, store: NotifyStore, sender: WebhookSender) -> None:
         self._store = store
         self._sender = sender
+        self._turns = Turns()
 
     async def notify(self, effect: ClaimedEffect) -> Result:
         """Send one message; a webhook that was taken away meanwhile is told nothing more.
@@ -52,26 +58,40 @@ class Notifier:
             return Done()
         if event.to_state in TERMINAL and "totals" not in meeting.data and effect.tries < _TOTALS_TRIES:
             return Again("the totals of the meeting are not made yet", _TOTALS_S)
-        outcome = await self._sender.send(webhook, _notice(meeting, event))
+        async with self._turns.take(meeting.user_id) as is_ours:
+            outcome = await self._sender.send(webhook, _notice(meeting, event)) if is_ours else _BUSY
         if not isinstance(outcome, Undelivered):
             return Done()
-        return await self._undelivered(effect, meeting, outcome)
-
-    async def _undelivered(self, effect: ClaimedEffect, meeting: Meeting, outcome: Undelivered) -> Result:
-        log.info(
-            "webhook_not_delivered",
-            meeting_id=meeting.meeting_id,
-            version=effect.version,
-            tries=effect.tries + 1,
-            why=outcome.why,
-        )
+        _log_undelivered(effect, outcome)
         if outcome.unwanted:
-            await self._store.put_webhook(meeting.user_id, None)
+            await self._take_away(meeting.user_id, webhook)
             return Done()
-        if effect.tries + 1 >= _TRIES:
-            return Again(outcome.why, last=True)
-        delay_s = _RETRY.delay_s(effect.tries + 1) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
-        return Again(outcome.why, max(delay_s, outcome.retry_after_s))
+        waits = _TOTALS_TRIES if event.to_state in TERMINAL else 0
+        return _again(outcome, effect.tries + 1 - waits)
+
+    async def _take_away(self, user_id: int, unwanted: Webhook) -> None:
+        """Take away the webhook that is gone, and not the one that the user may have set instead meanwhile."""
+        if await self._store.find_webhook(user_id) == unwanted:
+            log.warning("webhook_taken_away", user_id=user_id)
+            await self._store.put_webhook(user_id, None)
+
+
+def _log_undelivered(effect: ClaimedEffect, outcome: Undelivered) -> None:
+    log.info(
+        "webhook_not_delivered",
+        meeting_id=effect.meeting_id,
+        version=effect.version,
+        tries=effect.tries + 1,
+        why=outcome.why,
+    )
+
+
+def _again(outcome: Undelivered, sends: int) -> Again:
+    """Say when to send next, after so many tries to send; below 1, tries went into waiting for the totals."""
+    if sends >= _TRIES:
+        return Again(outcome.why, last=True)
+    delay_s = _RETRY.delay_s(sends) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret
+    return Again(outcome.why, max(delay_s, outcome.retry_after_s, _LASTING_S if outcome.lasting else 0.0))
 
 
 def _notice(meeting: Meeting, event: MeetingEvent) -> Notice:

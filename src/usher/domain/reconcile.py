@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
+from usher.domain.lifecycle import ENDING, HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
 
 WORKLOAD_PREFIX = "usher"
 _WORKLOAD = re.compile(WORKLOAD_PREFIX + r"-([1-9][0-9]{0,18})-([1-9][0-9]{0,9})")
@@ -197,6 +197,12 @@ def plan(
 _JUDGED = HAS_WORKLOAD - {State.ERROR}
 """States in which the end of a workload is news; in `error` it is what clean-up is there to confirm."""
 
+MAY_NOT_HAVE_BEGUN = LAUNCHING | ENDING
+"""States in which an absent workload means nothing: a launch may be under way, also of a bot that was stopped since.
+
+What ends a stopped one for certain is owed by the stop.
+"""
+
 
 def _overdue(standing: Standing) -> Event | None:
     if standing.lease_expired and standing.status in LEASED:
@@ -209,14 +215,11 @@ def _overdue(standing: Standing) -> Event | None:
 def _dead(
     status: State, members: Mapping[WorkloadName, int], observed: Mapping[WorkloadName, Observation]
 ) -> Iterator[tuple[WorkloadName, Finding]]:
-    """Say of which workloads the launcher's word means the end, and what it is.
-
-    While an attempt is being launched an absent workload means nothing.
-    """
+    """Say of which workloads the launcher's word means the end, and what it is."""
     for name in [name for name in members if not isinstance(observed.get(name), Running)]:
         match observed.get(name, Gone()):
             case Exited(code, detail):
                 said = f"exit code {code}. {detail}".strip()
                 yield name, Finding(*name, Event.CRASHED, said, members[name])
-            case Gone() if status not in LAUNCHING:
+            case Gone() if status not in MAY_NOT_HAVE_BEGUN:
                 yield name, Finding(*name, Event.WORKLOAD_VANISHED, "", members[name])

@@ -54,7 +54,7 @@ class ClaimedEffect:
     """One row of the outbox, claimed.
 
     Attributes:
-        tries: How often it was claimed before this time.
+        tries: How often it was given back to be tried again; a claim that was lost counts for nothing.
         version: Of the event to tell, with `notify`.
     """
 

@@ -31,11 +31,13 @@ class Undelivered:
     Attributes:
         why: For people; names no address and no content.
         unwanted: The server asks never to be told anything again.
+        lasting: It will not pass by itself: somebody has to change the server, its name, or the URL.
         retry_after_s: The server asks not to be tried before.
     """
 
     why: str
     unwanted: bool = False
+    lasting: bool = False
     retry_after_s: float = 0.0
 
 

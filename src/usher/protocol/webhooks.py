@@ -1,7 +1,9 @@
 """What a webhook is told, and how the message is signed.
 
 Source: Standard Webhooks specification (headers `webhook-id`, `webhook-timestamp`, `webhook-signature`, secrets that
-begin with `whsec_`); event types and the shape of the message are those of Vexa's API.
+begin with `whsec_`); event types and the shape of the message are those of Vexa's API, and so are the second pair of
+headers, for receivers that were written for it. Vexa's third, the secret itself as a bearer token, is left out: whoever
+reads one message could sign all others.
 """
 
 import base64
@@ -97,12 +99,14 @@ def is_secret(text: str) -> bool:
 
 def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
     """Return the headers that prove where a message comes from and when it was sent."""
-    signed = f"{message_id}.{timestamp_s}.".encode() + body
-    digest = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    dated = f"{timestamp_s}.".encode() + body
+    digest = hmac.new(_key(secret), f"{message_id}.".encode() + dated, hashlib.sha256).digest()
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp_s),
         "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+        "X-Webhook-Timestamp": str(timestamp_s),
+        "X-Webhook-Signature": "sha256=" + hmac.new(secret.encode(), dated, hashlib.sha256).hexdigest(),
     }
 
 

@@ -177,7 +177,7 @@ class Evidence:
         events: History of each meeting, oldest first.
         limits: `max_concurrent_bots` of each user.
         lives: What ran when.
-        silences: Spans of their lives in which workloads stood still, after they had been heard.
+        silences: Spans of their lives in which workloads stood still.
         workloads: The workload of each connection.
         now_s: The present; None if the evidence says nothing of the present.
         outages: Spans in which nobody could act: the store, the launcher or every manager was away. They may overlap.

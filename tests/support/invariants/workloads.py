@@ -127,8 +127,11 @@ def the_living_are_not_declared_dead(evidence: Evidence) -> Iterator[str]:
 
 
 def silent_bots_are_noticed(evidence: Evidence) -> Iterator[str]:
-    """I4: a bot that is silent for longer than its lease and the time to notice it is given up."""
+    """I4: a bot that was heard, and is silent for longer than its lease and the time to notice it, is given up."""
+    began = {life.workload: life.started_s for life in evidence.lives}
     for silence in evidence.silences:
+        if silence.started_s < began.get(silence.workload, 0.0) + evidence.policy.heartbeat_s:
+            continue
         history = evidence.events.get(silence.workload.meeting_id, ())
         noticed = (line.at.timestamp() for line in history if _is_given_up(line, silence))
         until_s = min(next(noticed, math.inf), evidence.until_s(silence))

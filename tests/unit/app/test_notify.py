@@ -1,13 +1,21 @@
 """Webhooks are told of each change: at least once, under one id."""
 
+import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
-from tests.support.world import World, exited
+import pytest
+from tests.support.eventually import eventually
+from tests.support.world import World, exited, wish
 
-from usher.domain.lifecycle import Reason, State
+from usher.app.dispatcher import Again, Dispatcher, Done
+from usher.app.loops import Wakeups
+from usher.app.notify import Notifier
+from usher.app.transitions import Report
+from usher.domain.lifecycle import TERMINAL, Effect, Event, Reason, Source, State
 from usher.domain.meeting import Platform
-from usher.ports import Undelivered, Webhook
+from usher.ports import ClaimedEffect, Delivered, Lane, Notice, Undelivered, Webhook
 
 HOOK = Webhook("https://example.com/hook", "whsec_c2VjcmV0")
 
@@ -21,6 +29,33 @@ async def hooked() -> World:
 
 def told(world: World) -> list[dict[str, Any]]:
     return [json.loads(notice.body) for _, notice in world.webhooks.sent]
+
+
+class Hanging:
+    """Servers of which the slow ones do not answer until they are let go."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.hanging = self.most_hanging = 0
+        self.let_go = asyncio.Event()
+
+    async def send(self, webhook: Webhook, notice: Notice) -> Delivered:
+        if "slow" in webhook.url:
+            self.hanging += 1
+            self.most_hanging = max(self.most_hanging, self.hanging)
+            await self.let_go.wait()
+        self.told.append(notice.notice_id)
+        return Delivered()
+
+
+async def owed(world: World) -> ClaimedEffect:
+    """Claim the message that is due."""
+    (effect,) = await world.store.claim(Lane.NOTIFY, limit=1, claim_s=60.0)
+    return effect
+
+
+def at_try(effect: ClaimedEffect, tries: int) -> ClaimedEffect:
+    return replace(effect, tries=tries)
 
 
 async def test_a_visit_is_told_step_by_step() -> None:
@@ -71,6 +106,133 @@ async def test_a_webhook_that_was_taken_away_is_told_nothing_more() -> None:
     await world.store.put_webhook(user.user_id, None)
     await world.settle()
     assert not world.webhooks.sent
+
+
+async def test_a_webhook_set_while_the_old_one_was_gone_stays() -> None:
+    world = await hooked()
+    meeting = await world.send_bot()
+    new = Webhook("https://example.com/new", "whsec_bmV3")
+
+    class Moving:
+        """A server whose owner moves while it answers that it is gone."""
+
+        async def send(self, _webhook: Webhook, _notice: Notice) -> Undelivered:
+            await world.store.put_webhook(meeting.user_id, new)
+            return Undelivered("HTTP 410", unwanted=True)
+
+    assert await Notifier(world.store, Moving()).notify(await owed(world)) == Done()
+    assert await world.store.find_webhook(meeting.user_id) == new
+
+
+async def test_a_change_that_did_not_come_about_is_told_to_nobody() -> None:
+    world = await hooked()
+    meeting = await world.active()
+    await world.settle()
+    before = len(world.webhooks.sent)
+    for report in (
+        Report(Event.ADMITTED, Source.BOT, meeting.attempt),
+        Report(Event.LEASE_EXPIRED, Source.RECONCILER, meeting.attempt - 1),
+        Report(Event.LAUNCH_FAILED, Source.DISPATCHER, meeting.attempt),
+    ):
+        assert not (await world.transitions.apply(meeting.meeting_id, report)).applied
+    await world.settle()
+    assert len(world.webhooks.sent) == before
+    assert len(await world.store.events(meeting.meeting_id)) == before
+
+
+async def test_a_crash_after_sending_sends_again_under_the_same_id() -> None:
+    world = await hooked()
+    meeting = await world.send_bot()
+    assert await Notifier(world.store, world.webhooks).notify(await owed(world)) == Done()
+    world.clock.advance(61.0)  # nobody settled it, and the claim has ended
+    await world.settle()
+    ids = [body["event_id"] for body in told(world)]
+    assert ids[:2] == [f"msg_{meeting.meeting_id}_1"] * 2
+    assert sorted(set(ids)) == [f"msg_{meeting.meeting_id}_{n}" for n in (1, 2)]
+
+
+async def test_a_message_that_waits_keeps_no_later_one_back() -> None:
+    world = await hooked()
+    world.webhooks.answers.append(Undelivered("HTTP 500"))
+    meeting = await world.send_bot()
+    assert await world.dispatcher.run_pending()
+    await world.settle()
+    world.clock.advance(7.0)
+    await world.settle()
+    assert [body["event_id"] for body in told(world)] == [f"msg_{meeting.meeting_id}_{n}" for n in (2, 1)]
+
+
+async def test_no_word_of_the_meeting_and_no_secret_is_told() -> None:
+    world = await hooked()
+    meeting = await world.active()
+    await world.store.put_data(meeting.meeting_id, {"bot_log_1": "what the bot printed", "notes": "private"})
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(0, Reason.LEFT_ALONE))
+    for _ in range(3):
+        await world.settle()
+        world.clock.advance(1.0)
+    assert told(world)[-1]["data"]["meeting"]["data"].keys() == {"totals", "participants", "languages"}
+    everything = b"".join(notice.body for _, notice in world.webhooks.sent).decode()
+    assert all(secret not in everything for secret in ("what the bot printed", "private", HOOK.secret))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "least_s", "most_s"),
+    [
+        (Undelivered("HTTP 500"), 4.0, 6.0),
+        (Undelivered("HTTP 404", lasting=True), 600.0, 600.0),
+        (Undelivered("HTTP 429", retry_after_s=100.0), 100.0, 100.0),
+    ],
+)
+async def test_how_soon_it_is_tried_again(outcome: Undelivered, least_s: float, most_s: float) -> None:
+    world = await hooked()
+    world.webhooks.answers.append(outcome)
+    await world.send_bot()
+    again = await Notifier(world.store, world.webhooks).notify(await owed(world))
+    assert isinstance(again, Again)
+    assert again.delay_s is not None
+    assert least_s <= again.delay_s <= most_s
+    assert not again.last
+
+
+async def test_waiting_for_the_totals_takes_nothing_from_the_tries_to_send() -> None:
+    """The last message has so many tries more, and the first delay is short whether it had to wait or not."""
+    world = await hooked()
+    meeting = await world.active()
+    await world.settle()
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(0, Reason.LEFT_ALONE))
+    effect = await owed(world)
+    assert (await world.store.events(meeting.meeting_id))[-1].to_state in TERMINAL
+    world.webhooks.answers.extend([Undelivered("HTTP 500")] * 100)
+    notifier = Notifier(world.store, world.webhooks)
+    results = [await notifier.notify(at_try(effect, tries)) for tries in range(world.policy.effect_tries)]
+    assert len(world.webhooks.answers) == 100 - (world.policy.effect_tries - 6), "the first six wait"
+    again = [one for one in results if isinstance(one, Again)]
+    assert again[6].delay_s is not None
+    assert again[6].delay_s < 7.0
+    assert [one.last for one in again] == [False] * (world.policy.effect_tries - 1) + [True]
+    assert sum(one.delay_s or 0.0 for one in again) > 24 * 3600.0
+
+
+async def test_a_server_that_hangs_keeps_nobody_elses_messages_back() -> None:
+    """Far more messages to it than the lane has room for, and all of them older."""
+    world, sender = World(), Hanging()
+    slow = await world.store.create_user("slow@example.com", name=None, max_concurrent_bots=300)
+    await world.store.put_webhook(slow.user_id, Webhook("https://slow.example/", HOOK.secret))
+    for number in range(200):
+        await world.bots.request(slow.user_id, wish(f"room-{number}"))
+    ann = await world.user()
+    await world.store.put_webhook(ann.user_id, HOOK)
+    meeting = await world.send_bot()
+    notifier = Notifier(world.store, sender)
+    dispatcher = Dispatcher(world.store, dict.fromkeys(Effect, notifier.notify), world.policy, Wakeups())
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        await eventually(lambda: f"msg_{meeting.meeting_id}_1" in sender.told, timeout_s=30.0)
+        assert sender.most_hanging <= 16
+    finally:
+        sender.let_go.set()
+        running.cancel()
+        await asyncio.wait({running})
 
 
 async def test_a_dead_server_is_tried_for_days_and_then_no_more() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LIVE, Event, State
+from usher.domain.lifecycle import HAS_WORKLOAD, LIVE, Event, State
 from usher.domain.reconcile import (
+    MAY_NOT_HAVE_BEGUN,
     Exited,
     Finding,
     Gone,
@@ -39,7 +40,7 @@ def test_a_workload_that_ended_is_a_crash_where_one_may_run(status: State) -> No
 def test_an_absent_workload_means_nothing_before_it_was_launched_and_during_clean_up(
     status: State, observed: dict[WorkloadName, Observation]
 ) -> None:
-    vanished = status in JUDGED - LAUNCHING
+    vanished = status in JUDGED - MAY_NOT_HAVE_BEGUN
     assert seen_twice(status, observed) == ((Finding(7, 2, Event.WORKLOAD_VANISHED),) if vanished else ())
 
 

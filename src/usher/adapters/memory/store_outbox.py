@@ -22,9 +22,8 @@ class MemoryOutbox(Part):
         for row in sorted(ready, key=lambda row: (row.due_at, row.effect_id))[:limit]:
             row.token = f"claim-{next(tables.ids)}"
             row.claimed_until = tables.after(claim_s)
-            row.tries += 1
             claim = Claim(row.effect_id, row.token)
-            claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries - 1, row.version))
+            claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries, row.version))
         return claimed
 
     async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:
@@ -46,6 +45,7 @@ class MemoryOutbox(Part):
         row = self._tables.held(claim.effect_id, claim.token)
         if row is None:
             return False
+        row.tries += 1
         row.due_at, row.error, row.token, row.claimed_until = self._tables.after(delay_s), error, None, None
         return True
 

@@ -31,8 +31,7 @@ WITH next AS MATERIALIZED (
 ), claimed AS (
     UPDATE outbox o
     SET claim_token = gen_random_uuid()::text,
-        claimed_until = statement_timestamp() + make_interval(secs => $3),
-        tries = o.tries + 1
+        claimed_until = statement_timestamp() + make_interval(secs => $3)
     FROM next WHERE o.id = next.id
     RETURNING o.id, o.claim_token, o.meeting_id, o.attempt, o.effect, o.tries, o.version, o.due_at
 )
@@ -45,7 +44,7 @@ _COMPLETE = "DELETE FROM outbox WHERE <held> RETURNING true".replace("<held>", _
 
 _POSTPONE = """
 UPDATE outbox
-SET due_at = now() + make_interval(secs => $3), error = $4, claim_token = NULL, claimed_until = NULL
+SET due_at = now() + make_interval(secs => $3), tries = tries + 1, error = $4, claim_token = NULL, claimed_until = NULL
 WHERE <held> RETURNING true
 """.replace("<held>", _HELD)
 
@@ -76,7 +75,7 @@ class PostgresOutbox(Part):
             await connection.execute(TURN, TURN_CLASS, lane)
             rows = await connection.fetch(_CLAIM, lane, limit, claim_s)
         return [
-            ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries - 1, version)
+            ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries, version)
             for effect_id, token, meeting_id, attempt, effect, tries, version in rows
         ]
 

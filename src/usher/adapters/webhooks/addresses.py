@@ -1,14 +1,16 @@
-"""Which addresses are outside."""
+"""Finds the addresses of users' hosts."""
 
 import asyncio
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
+from usher.protocol.webhook_urls import Address
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_THREADS = 16
+
 Resolve = Callable[[str, int], Awaitable[list[Address]]]
 """Finds the addresses of a host and port.
 
@@ -17,25 +19,26 @@ Raises:
 """
 
 
-async def resolve(host: str, port: int) -> list[Address]:
-    """Ask the system's resolver, without blocking the loop."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ipaddress.ip_address(address[0]) for *_, address in found]
+class SystemResolver:
+    """Asks the system's resolver, in threads of its own.
 
-
-def is_outside(address: Address) -> bool:
-    """Say whether an address is a public one, looked at through every way to write an inner one as an outer one.
-
-    Source: RFC 4291 (IPv4-mapped), RFC 3056 (6to4), RFC 4380 (Teredo), RFC 6052 and RFC 8215 (NAT64).
+    A thread is busy for as long as the name's server takes, which may be hostile. In the loop's few common threads it
+    would keep the database and Redis from being found.
     """
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64_LOCAL or address.teredo is not None or address.scope_id is not None:
-            return False
-        inner = address.ipv4_mapped or address.sixtofour or _behind_nat64(address)
-        if inner is not None:
-            return is_outside(inner)
-    return address.is_global and not address.is_multicast
 
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, "webhook-names")
 
-def _behind_nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+    async def __call__(self, host: str, port: int) -> list[Address]:
+        """Return the addresses of a host, in the system's order.
+
+        Raises:
+            OSError: The name has none, or nobody knows.
+        """
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [ipaddress.ip_address(address[0]) for *_, address in found]
+
+    def close(self) -> None:
+        """Ask nothing more; what is under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

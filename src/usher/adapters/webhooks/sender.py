@@ -3,22 +3,22 @@
 import asyncio
 import ssl
 import time
+from contextlib import suppress
 
 import httpx
-import structlog
 
-from usher.adapters.webhooks.addresses import Address, Resolve, is_outside, resolve
+from usher.adapters.webhooks.addresses import Resolve, SystemResolver
 from usher.ports import Delivered, Notice, Undelivered, Webhook
+from usher.protocol.webhook_urls import Address, is_outside, why_never
 from usher.protocol.webhooks import sign
 
-log = structlog.get_logger(__name__)
-
 _RESOLVE_S = 3.0
+_CONNECT_S = 5.0
 _TRY_S = 10.0
-_MOST_CONNECTIONS = 100
+_MOST_CONNECTIONS = 256
 _LONGEST_RETRY_AFTER_S = 3600.0
-_MOST_PORT = 65535
 _GONE = 410
+_PASSING = frozenset({408, 425, 429})
 
 
 class HttpWebhookSender:
@@ -31,17 +31,25 @@ class HttpWebhookSender:
 
     Args:
         allow_private: Also send to inner addresses, and without TLS: for development.
-        resolver: Finds addresses.
+        resolver: Finds addresses; without one, the system's resolver.
         verify: Whether certificates are checked, or the context to check them with.
+        try_s: How long one try may take, in seconds.
     """
 
     def __init__(
-        self, *, allow_private: bool = False, resolver: Resolve = resolve, verify: ssl.SSLContext | bool = True
+        self,
+        *,
+        allow_private: bool = False,
+        resolver: Resolve | None = None,
+        verify: ssl.SSLContext | bool = True,
+        try_s: float = _TRY_S,
     ) -> None:
         self._allow_private = allow_private
-        self._resolver = resolver
+        self._names = SystemResolver()
+        self._resolver = resolver or self._names
+        self._try_s = try_s
         self._http = httpx.AsyncClient(
-            timeout=_TRY_S,
+            timeout=httpx.Timeout(try_s, connect=_CONNECT_S),
             limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
@@ -51,46 +59,73 @@ class HttpWebhookSender:
 
     async def aclose(self) -> None:
         """Close what is open."""
+        self._names.close()
         await self._http.aclose()
 
     async def send(self, webhook: Webhook, notice: Notice) -> Delivered | Undelivered:
-        """Make one try, in 13 seconds at most."""
+        """Make one try, in 10 seconds at most."""
+        never = why_never(webhook.url, allow_private=self._allow_private)
+        if never is not None:
+            return Undelivered(never, lasting=True)
         try:
             url = httpx.URL(webhook.url)
-            if url.scheme != "https" and not self._allow_private:
-                return Undelivered("it is not https")
-            address = await self._address_of(url)
-            if address is None:
-                return Undelivered("its host is not a public one")
-            return await self._post(url, address, webhook.secret, notice)
+            async with asyncio.timeout(self._try_s):
+                addresses = await self._addresses_of(url)
+                if not addresses:
+                    return Undelivered("Its host is not a public one.", lasting=True)
+                return await self._post(url, addresses, webhook.secret, notice)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, UnicodeError) as error:
             return Undelivered(type(error).__name__)
 
-    async def _address_of(self, url: httpx.URL) -> Address | None:
-        """Return an address of the host, if all of them are such as may be sent to."""
-        port = url.port or (443 if url.scheme == "https" else 80)
-        if port > _MOST_PORT:
-            return None
+    async def _addresses_of(self, url: httpx.URL) -> list[Address]:
+        """Return the addresses to try, or none if not all that the host has are such as may be sent to."""
         async with asyncio.timeout(_RESOLVE_S):
-            addresses = await self._resolver(url.host, port)
-        allowed = self._allow_private or all(is_outside(address) for address in addresses)
-        return addresses[0] if addresses and allowed else None
+            found = await self._resolver(_name(url), url.port or (443 if url.scheme == "https" else 80))
+        allowed = self._allow_private or all(is_outside(address) for address in found)
+        return _to_try(found) if allowed else []
 
-    async def _post(self, url: httpx.URL, address: Address, secret: str, notice: Notice) -> Delivered | Undelivered:
+    async def _post(
+        self, url: httpx.URL, addresses: list[Address], secret: str, notice: Notice
+    ) -> Delivered | Undelivered:
+        *first, last = addresses
+        for address in first:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._post_to(address, url, secret, notice)
+        return await self._post_to(last, url, secret, notice)
+
+    async def _post_to(self, address: Address, url: httpx.URL, secret: str, notice: Notice) -> Delivered | Undelivered:
         headers = {"Host": url.netloc.decode(), **sign(secret, notice.notice_id, int(time.time()), notice.body)}
         request = self._http.build_request(
             "POST",
             url.copy_with(host=str(address)),
             content=notice.body,
             headers=headers,
-            extensions={"sni_hostname": url.host},
+            extensions={"sni_hostname": _name(url)},
         )
-        async with asyncio.timeout(_TRY_S):
-            answer = await self._http.send(request, stream=True)
-            await answer.aclose()
-        if answer.is_success:
-            return Delivered()
-        return Undelivered(f"HTTP {answer.status_code}", answer.status_code == _GONE, _retry_after_s(answer))
+        answer = await self._http.send(request, stream=True)
+        await answer.aclose()
+        return Delivered() if answer.is_success else _refusal(answer)
+
+
+def _name(url: httpx.URL) -> str:
+    """Return the host as it goes over wires: in ASCII, and without the dot of the root, which no certificate has."""
+    return url.raw_host.decode().removesuffix(".")
+
+
+def _to_try(found: list[Address]) -> list[Address]:
+    """Return two addresses at most, of both families if there are both: one of them may lead nowhere from here."""
+    other = next((address for address in found if address.version != found[0].version), None)
+    return [found[0], other] if other is not None else found[:2]
+
+
+def _refusal(answer: httpx.Response) -> Undelivered:
+    code = answer.status_code
+    return Undelivered(
+        f"HTTP {code}",
+        unwanted=code == _GONE,
+        lasting=not answer.is_server_error and code not in _PASSING,
+        retry_after_s=_retry_after_s(answer),
+    )
 
 
 def _retry_after_s(answer: httpx.Response) -> float:

@@ -1,8 +1,5 @@
 """`/user`: what belongs to the caller."""
 
-import ipaddress
-from urllib.parse import SplitResult, urlsplit
-
 from fastapi import APIRouter
 
 from usher.api.auth import ByUser
@@ -10,6 +7,7 @@ from usher.api.problems import responses
 from usher.domain.errors import Invalid
 from usher.ports import Webhook
 from usher.protocol.rest import WebhookBody, WebhookRequest
+from usher.protocol.webhook_urls import why_never
 from usher.protocol.webhooks import is_secret, new_secret
 
 router = APIRouter(prefix="/user", tags=["user"])
@@ -42,32 +40,7 @@ def _require_url(text: str, *, allow_private: bool) -> None:
     Raises:
         Invalid: `bad_webhook_url`.
     """
-    try:
-        url = urlsplit(text)
-        host = _host(url)
-    except ValueError:
-        raise _bad("It is not a URL.") from None
-    if not host or url.username is not None or url.password is not None:
-        raise _bad("It needs a host, and may not hold a user name or password.")
-    if url.scheme != "https" and not (allow_private and url.scheme == "http"):
-        raise _bad("It has to begin with https://.")
-    if not allow_private and _is_literally_inside(host):
-        raise _bad("Its host is not a public one.")
-
-
-def _host(url: SplitResult) -> str | None:
-    _ = url.port  # raises ValueError for a port that is none
-    return url.hostname
-
-
-def _is_literally_inside(host: str) -> bool:
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".internal", ".local"))
-
-
-def _bad(why: str) -> Invalid:
-    return Invalid(
-        "bad_webhook_url", f"This cannot be a webhook's URL. {why} One looks like https://example.com/usher."
-    )
+    why = why_never(text, allow_private=allow_private)
+    if why is not None:
+        example = "One looks like https://example.com/usher."
+        raise Invalid("bad_webhook_url", f"This cannot be a webhook's URL. {why} {example}")
