@@ -117,7 +117,7 @@ class _Run:
         if self._weather.disaster_s:
             disasters = Disasters(world, random.Random(self._chance.random()), self._weather.disaster_s)
             storm.spawn(disasters.run())
-        await asyncio.sleep(self._chance.choice((30.0, 90.0, 180.0)))
+        await asyncio.sleep(self._chance.choice((30.0, 90.0, 240.0)))
         storm.kill()
         if self._weather in weathers.LAWLESS:
             world.outages.add(0.0, now_s())
@@ -167,7 +167,7 @@ def determined(seed: int) -> Iterator[None]:
     chance, before = random.Random(seed + 2), uuid.uuid4
     state = random.getstate()
     random.seed(seed)
-    uuid.uuid4 = lambda: uuid.UUID(int=chance.getrandbits(128), version=4)  # type: ignore[assignment]
+    uuid.uuid4 = lambda: uuid.UUID(int=chance.getrandbits(128), version=4)
     try:
         yield
     finally:

@@ -52,6 +52,7 @@ class Weather:
 
     Attributes:
         lost: Probability that a call does not arrive, and that its answer does not.
+        unhelpful: Probability that a call to the launcher does not arrive, and that its answer does not, beside `lost`.
         late: Probability that a call is done after its caller has given it up.
         late_s: How much later a request, or the second copy of one, may arrive.
         twice: Probability that a message arrives twice.
@@ -65,6 +66,7 @@ class Weather:
 
     name: str
     lost: float = 0.0
+    unhelpful: float = 0.0
     late: float = 0.0
     late_s: float = 60.0
     twice: float = 0.0
@@ -127,10 +129,11 @@ class SeededPlan:
             return Verdict.FINE
         drawn = self._chance.random()
         twice = weather.twice if place in {Place.HTTP, Place.REDIS, Place.WEBHOOK} else 0.0
+        lost = weather.lost + (weather.unhelpful if place is Place.LAUNCHER else 0.0)
         crash, pause = (weather.crash, weather.pause) if process is not None else (0.0, 0.0)
         for verdict, probability in (
-            (Verdict.LOST, weather.lost),
-            (Verdict.UNANSWERED, weather.lost),
+            (Verdict.LOST, lost),
+            (Verdict.UNANSWERED, lost),
             (Verdict.LATE, weather.late),
             (Verdict.TWICE, twice),
             (Verdict.CRASH_BEFORE, crash),

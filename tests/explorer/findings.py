@@ -50,7 +50,11 @@ def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evide
         key_uses=world.diary.key_uses,
         subscribers=tables.webhooks.keys(),
         deliveries=world.inbox.deliveries(),
-        undelivered={(row.meeting_id, row.version) for row in tables.outbox.values() if row.effect is Effect.NOTIFY},
+        undelivered={
+            (row.meeting_id, row.version)
+            for row in tables.outbox.values()
+            if row.effect is Effect.NOTIFY and row.version is not None
+        },
         sightings=world.diary.sightings,
         moves=world.store.moves,
         settlements=world.store.settlements,

@@ -69,13 +69,15 @@ QUICK = Script(0.5, 1.0, 1.0, 3600.0, End.STAYS, 2.0, 0.5, 0.2, refuses=False)
 def draw(chance: random.Random) -> Script:
     """Return some script; most go well."""
     goes_well = chance.random() < 0.6
-    ends = (End.MEETING_ENDED, End.LEFT_ALONE, End.STAYS) if goes_well else tuple(End)
+    ends = (End.MEETING_ENDED, End.LEFT_ALONE, End.STAYS) if goes_well else (*End, End.FROZEN)
+    end = chance.choice(ends)
+    stays = (15.0, 40.0) if end is End.FROZEN else (0.0, 5.0, 40.0, 200.0)
     return Script(
         boot_s=chance.choice((0.0, 0.5, 4.0)),
         join_s=chance.choice((0.0, 1.0, 8.0, 30.0)),
         lobby_s=chance.choice((None, 0.0, 5.0, 40.0)),
-        stay_s=chance.choice((0.0, 5.0, 40.0, 200.0)),
-        end=chance.choice(ends),
+        stay_s=chance.choice(stays),
+        end=end,
         pause_s=chance.choice((1.0, 3.0, 10.0)),
         leave_s=None if chance.random() < 0.1 else chance.choice((0.0, 1.0, 7.0)),
         obeys_after_s=chance.choice((0.0, 0.0, 1.0, 4.0)),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.contract.store_worlds import POLICY as STORE_POLICY
 from tests.contract.store_worlds import opened_postgres
 from tests.failure_modes.real_manager import Manager, assemble, managers
 from tests.support.eventually import eventually
@@ -91,6 +92,20 @@ async def test_v26_what_is_written_beside_a_state_does_not_prolong_it(two: list[
     meeting = await stop(two[0], await active(two[0]))
     await two[1].store.put_data(meeting.meeting_id, {"webhook": "delivered"})
     assert (await two[0].meeting(meeting.meeting_id)).deadline_at == meeting.deadline_at
+
+
+async def test_v32_the_silence_of_an_older_attempt_condemns_no_newer_one(database_dsn: str) -> None:
+    async with opened_postgres(database_dsn) as world:
+        manager = assemble(world.store, MemoryLauncher())
+        meeting = await active(manager)
+        former = await manager.bot_of(meeting.meeting_id)
+        await world.store.beat([former.connection_id], lease_s=STORE_POLICY.lease_s)
+        await manager.reports.exited(former, exited(1, Reason.CRASHED))
+        await manager.settle()
+        assert (await manager.meeting(meeting.meeting_id)).attempt == 2
+        await world.listen(2 * STORE_POLICY.lease_s)
+        (row,) = await world.store.watched(STORE_POLICY)
+        assert not row.lease_expired, "it was not heard yet"
 
 
 async def test_v34_data_and_state_that_are_written_at_once_lose_nothing(two: list[Manager]) -> None:

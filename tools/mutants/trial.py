@@ -14,7 +14,8 @@ from tools.mutants.workshop import Workshop, workshop
 _PYTEST = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "--hypothesis-seed=0")
 _CONFIRM_S, _AGAIN = 300.0, 3
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+\.py(?:::\S.*?)?)(?: - .*)?$", re.MULTILINE)
-_PASSED, _SOME_FAILED, _INTERRUPTED = 0, 1, 2
+_PASSED, _SOME_FAILED, _INTERRUPTED, _NO_TESTS = 0, 1, 2, 5
+_MOST_DOUBTS = 5
 
 
 class BrokenRunError(Exception):
@@ -56,24 +57,37 @@ def try_mutant(repository: Path, mutant: Mutant, stages: Sequence[Stage] = STAGE
     stages = (expected(mutant.quick), *stages) if mutant.quick else stages
     with workshop(repository) as shop:
         for stage in stages:
-            with shop.planted(mutant):
-                failed = _run(shop, stage, notes)
-            if failed is not None:
-                doubt = _doubt(shop, mutant, failed)
-                if doubt is None:
-                    return Verdict(mutant, failed, stage.name, time.monotonic() - begun, notes)
-                notes.append(f"{failed} {doubt}")
+            caught_by = _noticed(shop, mutant, stage, notes)
+            if caught_by is not None:
+                return Verdict(mutant, caught_by, stage.name, time.monotonic() - begun, notes)
     return Verdict(mutant, None, stages[-1].name, time.monotonic() - begun, notes)
 
 
-def _run(shop: Workshop, stage: Stage, notes: list[str]) -> str | None:
-    """Return the first test of a stage that fails."""
+def _noticed(shop: Workshop, mutant: Mutant, stage: Stage, notes: list[str]) -> str | None:
+    """Return the first test of a stage that notices the mutant; those that fail for another reason are passed over."""
+    passed_over: list[str] = []
+    while len(passed_over) < _MOST_DOUBTS:
+        with shop.planted(mutant):
+            failed = _first_failing(shop, stage, passed_over, notes)
+        if failed is None:
+            return None
+        doubt = _doubt(shop, mutant, failed)
+        if doubt is None:
+            return failed
+        notes.append(f"{failed} {doubt}")
+        passed_over.append(failed)
+    return None
+
+
+def _first_failing(shop: Workshop, stage: Stage, passed_over: Sequence[str], notes: list[str]) -> str | None:
+    """Return the first test of a stage that fails, other than those that are passed over."""
+    without = [f"--deselect={test}" for test in passed_over]
     try:
-        done = shop.run([*_PYTEST, *stage.arguments], timeout_s=stage.timeout_s)
+        done = shop.run([*_PYTEST, *stage.arguments, *without], timeout_s=stage.timeout_s)
     except subprocess.TimeoutExpired:
         notes.append(f"{stage.name} took longer than {stage.timeout_s:.0f} s")
         return None
-    if done.returncode == _PASSED:
+    if done.returncode == _PASSED or (passed_over and done.returncode == _NO_TESTS):
         return None
     failed = first_failure(done.stdout)
     if done.returncode not in {_SOME_FAILED, _INTERRUPTED} or failed is None:

@@ -160,6 +160,7 @@ class Allowance:
         kill_s: For what was stopped to be dead, beyond the graces.
         deadline_s: For a deadline to be acted upon.
         command_s: For a command to be carried out by a bot that is alive.
+        sight_s: From the moment of looking at a workload to the report of what was seen.
     """
 
     sweep_s: float = 15.0
@@ -167,6 +168,7 @@ class Allowance:
     kill_s: float = 15.0
     deadline_s: float = 15.0
     command_s: float = 30.0
+    sight_s: float = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def the_living_are_not_declared_dead(evidence: Evidence) -> Iterator[str]:
             attempt = line.attempt - (line.event is Event.RETRY_GRANTED)
             name, at_s = WorkloadName(meeting_id, attempt), line.at.timestamp()
             life = lives.get(name)
-            if life is None or life.started_s > at_s - evidence.allowance.sweep_s:
+            if life is None or life.started_s > at_s - evidence.allowance.sight_s:
                 continue
             if evidence.until_s(life) > at_s + _INSTANT_S:
                 yield f"I4: meeting {meeting_id}: {line.event} at {at_s:.3f}, but {name} was running"

@@ -31,7 +31,7 @@ class Endpoint:
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         self.port = 0
-        self.endless = False
+        self.endless = self.dripping = False
         self.silent = asyncio.Event()
         self.silent.set()
 
@@ -41,6 +41,10 @@ class Endpoint:
             self.heads.append(head)
             self.bodies.append(await reader.readexactly(int(self.header("content-length"))))
             await self.silent.wait()
+            while self.dripping:
+                writer.write(b"H")
+                await writer.drain()
+                await asyncio.sleep(0.05)
             writer.write(self.answer)
             while self.endless:
                 writer.write(b"x" * 65536)
@@ -161,6 +165,15 @@ async def test_a_server_that_says_nothing_is_waited_for_and_then_left(endpoint: 
     assert isinstance(outcome, Undelivered)
     assert not outcome.lasting
     endpoint.silent.set()
+    await sender.aclose()
+
+
+async def test_a_server_that_drips_is_left_too(endpoint: Endpoint) -> None:
+    """There is always a byte before a read has taken too long, and never an answer."""
+    endpoint.dripping = True
+    sender = HttpWebhookSender(allow_private=True, try_s=1.0)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await sender.send(Webhook(endpoint.url(), new_secret()), NOTICE) == Undelivered("TimeoutError")
     await sender.aclose()
 
 

@@ -146,7 +146,8 @@ async def test_a_crash_after_sending_sends_again_under_the_same_id() -> None:
     assert await Notifier(world.store, world.webhooks).notify(await owed(world)) == Done()
     world.clock.advance(61.0)  # nobody settled it, and the claim has ended
     await world.settle()
-    ids = [body["event_id"] for body in told(world)]
+    ids = [notice.notice_id for _, notice in world.webhooks.sent]
+    assert ids == [body["event_id"] for body in told(world)], "the header and the body name the same"
     assert ids[:2] == [f"msg_{meeting.meeting_id}_1"] * 2
     assert sorted(set(ids)) == [f"msg_{meeting.meeting_id}_{n}" for n in (1, 2)]
 

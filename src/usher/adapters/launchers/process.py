@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from usher.adapters.launchers import shim
-from usher.adapters.launchers.process_directory import WorkloadDirectory
+from usher.adapters.launchers.process_directory import HeldLock, WorkloadDirectory
 from usher.adapters.launchers.process_spent import SpentNames
 from usher.adapters.launchers.process_table import MARK, Process, find_marked, find_marks
 from usher.domain.errors import LaunchRejected, Unavailable
@@ -151,12 +152,16 @@ class ProcessLauncher:
             if workload.path.name in self._spent:
                 shutil.rmtree(workload.path)
                 raise LaunchRejected(f"{workload.path.name} was ended before it began")
-            self._spawn(workload, environment, lock)
-            return True
+            spawning = self._spawn(workload, environment, lock)
+        self._await_start(workload, spawning)
+        return True
 
-    def _spawn(self, workload: WorkloadDirectory, environment: Mapping[str, str], lock: int) -> None:
-        arguments = [str(workload.path), str(lock), str(self._log_bytes), *self._command]
-        done = subprocess.run(  # noqa: S603  the command is the operator's own configuration
+    def _spawn(
+        self, workload: WorkloadDirectory, environment: Mapping[str, str], lock: HeldLock
+    ) -> "subprocess.Popen[bytes]":
+        """Start the shim and leave the lock to it: a manager that is paused after that keeps nobody from a stop."""
+        arguments = [str(workload.path), str(lock.descriptor), str(self._log_bytes), *self._command]
+        spawning = subprocess.Popen(  # noqa: S603  the command is the operator's own configuration
             [sys.executable, "-I", "-S", shim.__file__, *arguments],
             env={
                 **self._environment,
@@ -164,20 +169,29 @@ class ProcessLauncher:
                 MARK: workload.mark,
                 LAST_WORDS_VARIABLE: str(workload.last_words_path),
             },
-            pass_fds=(lock,),
+            pass_fds=(lock.descriptor,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            timeout=self._start_timeout_s,
-            check=False,
         )
-        complaint = done.stderr.decode(errors="replace")
-        if done.returncode == shim.EXIT_REJECTED:
-            shutil.rmtree(workload.path)
+        lock.let_go()
+        return spawning
+
+    def _await_start(self, workload: WorkloadDirectory, spawning: "subprocess.Popen[bytes]") -> None:
+        with spawning:
+            try:
+                _, said = spawning.communicate(timeout=self._start_timeout_s)
+            except subprocess.TimeoutExpired:
+                spawning.kill()
+                raise
+        complaint = said.decode(errors="replace")
+        if spawning.returncode == shim.EXIT_REJECTED:
+            with suppress(OSError):  # somebody else is trying it as well, and will be told the same
+                self._forget(workload)
             raise LaunchRejected(complaint)
-        if done.returncode:
-            raise OSError(complaint or f"the shim ended with {done.returncode}")
+        if spawning.returncode:
+            raise OSError(complaint or f"the shim ended with {spawning.returncode}")
 
     async def _end(self, workload: WorkloadDirectory, number: signal.Signals, within_s: float) -> bool:
         """Send the shim a signal and wait for its end."""

@@ -30,6 +30,20 @@ _LOCK = "lock"
 _LAST_WORDS = "last_words"
 
 
+class HeldLock:
+    """The lock of a workload, as long as its descriptor is open here or in a process that has inherited it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._open = True
+
+    def let_go(self) -> None:
+        """Close the descriptor: whoever inherited it holds the lock alone. Idempotent."""
+        if self._open:
+            self._open = False
+            os.close(self.descriptor)
+
+
 class WorkloadDirectory:
     """Files of one workload. Every method is a few system calls and does not wait."""
 
@@ -86,17 +100,17 @@ class WorkloadDirectory:
         return kind != fcntl.F_UNLCK
 
     @contextmanager
-    def locked(self) -> Iterator[int | None]:
-        """Take the lock if it is free; yields its descriptor, for a shim to inherit, or None.
+    def locked(self) -> Iterator[HeldLock | None]:
+        """Take the lock if it is free; yields it, for a shim to inherit, or None.
 
         Raises:
             FileNotFoundError: The directory does not exist, or was removed meanwhile.
         """
-        descriptor = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = HeldLock(os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         try:
-            yield descriptor if self._try_lock(descriptor) else None
+            yield lock if self._try_lock(lock.descriptor) else None
         finally:
-            os.close(descriptor)
+            lock.let_go()
 
     def _try_lock(self, descriptor: int) -> bool:
         try:
