@@ -208,7 +208,7 @@ async def test_a_lease_of_an_earlier_attempt_counts_for_nothing(world: World) ->
     meeting = await walk(store, await new_meeting(store), (Event.LAUNCH_BEGUN, Source.DISPATCHER))
     await store.beat([meeting.connection_id], lease_s=20.0)
     retried = await walk(store, meeting, (Event.CRASHED, Source.BOT), (Event.RETRY_GRANTED, Source.DISPATCHER))
-    await world.pass_time(21.0)
+    await world.listen(21.0)
     (row,) = await store.watched(POLICY)
     assert not row.lease_expired
     beats = await store.beat([meeting.connection_id, retried.connection_id], lease_s=20.0)

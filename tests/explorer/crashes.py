@@ -62,6 +62,10 @@ class OneAccident:
         """Return the same time for every way."""
         return _LATENCY_S
 
+    def answer_s(self) -> float:
+        """Return the same time for every way."""
+        return _LATENCY_S
+
     def late_s(self) -> float:
         """Return the same time for everything."""
         return _LATENCY_S

@@ -112,7 +112,7 @@ class _Run:
         storm = Process("storm")
         for caller in callers:
             pace_s = self._chance.choice((0.7, 2.0, 6.0))
-            whims = Whims(caller, rooms, random.Random(self._chance.random()), pace_s)  # noqa: S311 - no secret
+            whims = Whims(caller, rooms, random.Random(self._chance.random()), pace_s)
             storm.spawn(whims.run())
         if self._weather.disaster_s:
             disasters = Disasters(world, random.Random(self._chance.random()), self._weather.disaster_s)

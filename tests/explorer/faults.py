@@ -106,6 +106,10 @@ class Plan(Protocol):
         """Return which of so many workloads a list leaves out, if any."""
         ...
 
+    def answer_s(self) -> float:
+        """Return how long an answer takes."""
+        ...
+
     def late_s(self) -> float:
         """Return how much later something arrives that nobody waits for any more."""
         ...
@@ -154,6 +158,11 @@ class SeededPlan:
         if weather.slow and self._chance.random() < weather.slow:
             return self._chance.uniform(0.0, weather.slow_s)
         return self._chance.expovariate(1.0 / weather.latency_s) if weather.latency_s else 0.0
+
+    def answer_s(self) -> float:
+        """Draw a delay: none, mostly, because every step of a run costs time, and the way there has one already."""
+        slow = self.weather.slow > 0.0 and self._chance.random() < self.weather.slow
+        return self._chance.uniform(0.0, self.weather.slow_s) if slow else 0.0
 
     def late_s(self) -> float:
         """Draw a delay."""
@@ -210,7 +219,7 @@ class Boundaries:
         if verdict is Verdict.TWICE:
             result = await call()
         await self.befall(verdict in {Verdict.CRASH_AFTER, Verdict.PAUSE_AFTER}, verdict, process)
-        await self._travel(process)
+        await self._travel(process, back=True)
         if verdict is Verdict.UNANSWERED:
             raise Lost(f"the answer of {place} was lost")
         return result
@@ -238,8 +247,8 @@ class Boundaries:
                 process.pause_for(self.plan.pause_s())
             await process.gate()
 
-    async def _travel(self, process: Process | None) -> None:
-        delay_s = self.plan.delay_s()
+    async def _travel(self, process: Process | None, *, back: bool = False) -> None:
+        delay_s = self.plan.answer_s() if back else self.plan.delay_s()
         if delay_s:
             await asyncio.sleep(delay_s)
         if process is not None:

@@ -81,8 +81,8 @@ def _lost_text(world: Simulation) -> list[str]:
         missing = [one for one in log.said if one not in stored or not stored[one].completed]
         if missing:
             lost.append(
-                f"I5: meeting {log.workload.meeting_id}: {len(missing)} of {len(log.said)} segments that the bot of connection"
-                f" {connection_id[:8]} heard are not stored, although it ended in good order"
+                f"I5: meeting {log.workload.meeting_id}: {len(missing)} of {len(log.said)} segments that the bot of"
+                f" connection {connection_id[:8]} heard are not stored, although it ended in good order"
             )
     return lost
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from tests.explorer.asgi import serve
 from tests.explorer.faults import Boundaries, Place, Verdict, now_s
 from tests.explorer.processes import Process, become, current
 from tests.explorer.store import SPEAKER
@@ -114,8 +115,7 @@ class Network:
         SPEAKER.set(_speaker(request))
         arrived_s = now_s()
         await endpoint.process.gate()
-        served = await httpx.ASGITransport(endpoint.app, raise_app_exceptions=False).handle_async_request(request)
-        answer = httpx.Response(served.status_code, headers=served.headers, content=await served.aread())
+        answer = await serve(endpoint.app, request)
         await endpoint.process.gate()
         self._overhear(endpoint, request, answer, arrived_s, meeting_id)
         return answer

@@ -42,7 +42,7 @@ _POLL_S = 2.0
 """Longer than in a real installation: polling is the backstop of wake-ups, and costs most of a run's time."""
 
 
-def specify(policy: Policy, patience: Patience) -> Callable[[Meeting], WorkloadSpec]:
+def specify(patience: Patience) -> Callable[[Meeting], WorkloadSpec]:
     """Return what says with which document a bot is started."""
 
     def of(meeting: Meeting) -> WorkloadSpec:
@@ -112,7 +112,7 @@ class Served:
             credentials=CREDENTIALS,
             policy=policy,
             legacy=legacy,
-            specify=specify(policy, patience),
+            specify=specify(patience),
         )
         commands = CommandEffects(self._store, remote_channel(redis, boundaries))
         finish = PostMeeting(self._store, self._stream).finish

@@ -14,7 +14,7 @@ _NOWHERE = WorkloadName(0, 0)
 
 
 def confirmed_is_stored(evidence: Evidence) -> Iterator[str]:
-    """I5: what a bot was told is stored, or is taken off the stream, is stored, final and no older; one row a segment."""
+    """I5: what a bot was told is stored, or is off the stream, is stored, final and no older; one row a segment."""
     rows = Counter((one.meeting_id, one.segment_id) for one in evidence.stored)
     for (meeting_id, segment_id), count in rows.items():
         if count > 1:
