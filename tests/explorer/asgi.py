@@ -11,7 +11,8 @@ _BUG = 500
 
 async def serve(app: ASGIApp, request: httpx.Request) -> httpx.Response:
     """Let the application answer a request; an error in it is answered with 500, as a server does."""
-    body, head, chunks = request.content, {"status": _BUG, "headers": []}, list[bytes]()
+    body, chunks = request.content, list[bytes]()
+    head: dict[str, Any] = {"status": _BUG, "headers": []}
 
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}

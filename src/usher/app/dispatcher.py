@@ -36,7 +36,7 @@ class Again:
 
 
 _LAST_EFFECTS_S = 30.0
-_PARALLEL = {Lane.WORKLOAD: 32, Lane.COMMAND: 16, Lane.NOTIFY: 64}
+_PARALLEL = {Lane.WORKLOAD: 32, Lane.COMMAND: 16, Lane.NOTIFY: 256}
 
 Result = Done | Settled | Again
 Handler = Callable[[ClaimedEffect], Awaitable[Result]]

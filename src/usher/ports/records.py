@@ -1,7 +1,7 @@
 """What the store holds, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ class Webhook:
     """Where a user is told of each change, and what the message is signed with."""
 
     url: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
