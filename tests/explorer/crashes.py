@@ -1,12 +1,13 @@
 """A crash at every step: one story, told again for each boundary that is crossed in it, with the caller dying there."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tests.explorer import virtual_loop, weathers
 from tests.explorer.chronicle import Chronicle
-from tests.explorer.exploration import at_rest, determined, listen_to_log
+from tests.explorer.conditions import controlled
+from tests.explorer.exploration import at_rest
 from tests.explorer.faults import Place, Verdict, now_s
 from tests.explorer.findings import complaints
 from tests.explorer.processes import Process
@@ -102,17 +103,15 @@ class Retold:
 
 def tell(accident: Accident | None, *, told: bool = False) -> Retold:
     """Tell the story with one accident, or none."""
-    with determined(0):
-        chronicle = Chronicle(told=told)
-        listen_to_log(chronicle)
+    chronicle = Chronicle(told=told)
+    with controlled(0, chronicle):
         return virtual_loop.run(_tell(accident, chronicle))
 
 
-def retell(step: int = 1, first: int = 0) -> Iterator[Retold]:
-    """Tell the story with every accident at every `step`th crossing."""
-    crossings = tell(None).crossings
-    for crossing in range(first, crossings, step):
-        for verdict in ACCIDENTS:
+def retell(accidents: Sequence[Verdict] = ACCIDENTS, *, first: int = 0, step: int = 1) -> Iterator[Retold]:
+    """Tell the story with each of the accidents at every `step`th crossing from the `first` on."""
+    for crossing in range(first, tell(None).crossings, step):
+        for verdict in accidents:
             yield tell(Accident(crossing, verdict))
 
 

@@ -2,34 +2,44 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from tests.explorer.faults import Place, now_s
 from tests.explorer.machine import reboot
 from tests.explorer.simulation import Simulation
 
+_FOR_GOOD_S = 3600.0
+
 
 class Disasters:
-    """Strikes every now and then, until cancelled."""
+    """Strikes every now and then, until cancelled.
 
-    def __init__(self, world: Simulation, chance: random.Random, pace_s: float) -> None:
+    Args:
+        world: What is struck.
+        chance: Decides.
+        pace_s: Mean time between two disasters.
+        kinds: What may happen; anything if nothing is named.
+    """
+
+    def __init__(self, world: Simulation, chance: random.Random, pace_s: float, kinds: Sequence[str] = ()) -> None:
         self._world = world
         self._chance = chance
         self._pace_s = pace_s
-        self._kinds: tuple[Callable[[], Awaitable[None]], ...] = (
-            self._kill_manager,
-            self._pause_manager,
-            self._kill_bot,
-            self._freeze_bot,
-            self._redis_away,
-            self._redis_emptied,
-            self._redis_restarted,
-            self._store_away,
-            self._launcher_silent,
-            self._webhooks_down,
-            self._network_down,
-            self._machine_rebooted,
-        )
+        every: dict[str, Callable[[], Awaitable[None]]] = {
+            "manager killed": self._kill_manager,
+            "manager paused": self._pause_manager,
+            "bot killed": self._kill_bot,
+            "bot frozen": self._freeze_bot,
+            "redis away": self._redis_away,
+            "redis emptied": self._redis_emptied,
+            "redis restarted": self._redis_restarted,
+            "store away": self._store_away,
+            "launcher silent": self._launcher_silent,
+            "webhooks down": self._webhooks_down,
+            "network down": self._network_down,
+            "machine rebooted": self._machine_rebooted,
+        }
+        self._kinds = [every[kind] for kind in kinds or every]
 
     async def run(self) -> None:
         """Strike until cancelled."""
@@ -56,7 +66,7 @@ class Disasters:
         running = sorted(self._world.fleet.running.items(), key=lambda one: str(one[0]))
         if running:
             name, process = self._chance.choice(running)
-            seconds = self._seconds()
+            seconds = self._chance.choice((self._seconds(), _FOR_GOOD_S))
             what = f"stands still for {seconds:.1f} s"
             self._world.chronicle.fault(now_s(), "bot frozen", process.name, what, name.meeting_id)
             process.pause_for(seconds)

@@ -1,23 +1,18 @@
 """One run: a seed becomes a world, a storm and a peace, and is judged."""
 
 import asyncio
-import logging
 import random
-import sys
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 from tests.explorer import virtual_loop, weathers
 from tests.explorer.chronicle import Chronicle
+from tests.explorer.conditions import controlled
 from tests.explorer.disasters import Disasters
 from tests.explorer.faults import CALM, SeededPlan, now_s
 from tests.explorer.findings import complaints
 from tests.explorer.processes import Process, current
-from tests.explorer.scripts import Script, ScriptedCrash, draw
+from tests.explorer.scripts import Script, draw
 from tests.explorer.simulation import Simulation
 from tests.explorer.users import Caller, Whims, open_account
 
@@ -51,9 +46,8 @@ class Outcome:
 
 def explore(seed: int, *, told: bool = False) -> Outcome:
     """Make the run of a seed: the same seed makes the same run."""
-    with determined(seed):
-        chronicle = Chronicle(told=told)
-        listen_to_log(chronicle)
+    chronicle = Chronicle(told=told)
+    with controlled(seed, chronicle):
         return virtual_loop.run(_Run(seed, chronicle).make())
 
 
@@ -115,7 +109,8 @@ class _Run:
             whims = Whims(caller, rooms, random.Random(self._chance.random()), pace_s)
             storm.spawn(whims.run())
         if self._weather.disaster_s:
-            disasters = Disasters(world, random.Random(self._chance.random()), self._weather.disaster_s)
+            chance = random.Random(self._chance.random())
+            disasters = Disasters(world, chance, self._weather.disaster_s, self._weather.disasters)
             storm.spawn(disasters.run())
         await asyncio.sleep(self._chance.choice((30.0, 90.0, 240.0)))
         storm.kill()
@@ -159,34 +154,3 @@ def at_rest(world: Simulation, *, webhooks: bool = True) -> bool:
     over = all(meeting.status in TERMINAL for meeting in tables.meetings.values())
     owed = [row for row in tables.outbox.values() if webhooks or row.effect is not Effect.NOTIFY]
     return over and not owed and not world.machine.workloads and not world.redis.access.passwords
-
-
-@contextmanager
-def determined(seed: int) -> Iterator[None]:
-    """Let everything that is drawn by chance be drawn from the seed."""
-    chance, before = random.Random(seed + 2), uuid.uuid4
-    state = random.getstate()
-    random.seed(seed)
-    uuid.uuid4 = lambda: uuid.UUID(int=chance.getrandbits(128), version=4)
-    try:
-        yield
-    finally:
-        uuid.uuid4 = before
-        random.setstate(state)
-
-
-def listen_to_log(chronicle: Chronicle) -> None:
-    """Take errors in the log for bugs, and, for a story, everything in it for a part of the story."""
-
-    def take(_logger: Any, method: str, event: Any) -> Any:
-        process = current()
-        meeting_id = event.get("meeting_id")
-        name = event.pop("event")
-        error = event.get("exc_info")
-        if error and not isinstance(error, ScriptedCrash):
-            chronicle.bugs.append(f"{name} {event} {sys.exc_info()[1]!r}")
-        chronicle.note(now_s(), process.name if process else "-", f"log {method}: {name} {event}", meeting_id)
-        raise structlog.DropEvent
-
-    level = logging.INFO if chronicle.told else logging.ERROR
-    structlog.configure(processors=[take], wrapper_class=structlog.make_filtering_bound_logger(level))

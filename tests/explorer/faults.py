@@ -52,7 +52,8 @@ class Weather:
 
     Attributes:
         lost: Probability that a call does not arrive, and that its answer does not.
-        unhelpful: Probability that a call to the launcher does not arrive, and that its answer does not, beside `lost`.
+        unhelpful: Probability that a call to the launcher does not arrive, that its answer does not, and, half as
+            often, that it is carried out long after; all beside `lost` and `late`.
         late: Probability that a call is done after its caller has given it up.
         late_s: How much later a request, or the second copy of one, may arrive.
         twice: Probability that a message arrives twice.
@@ -62,6 +63,7 @@ class Weather:
         blind: Probability that a list of workloads is incomplete.
         slow: Probability that a crossing takes up to `slow_s`, rather than `latency_s` on average.
         disaster_s: Mean time between two disasters; 0 for none.
+        disasters: Which kinds of disasters there are; all if none is named.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Weather:
     slow_s: float = 0.0
     latency_s: float = 0.0
     disaster_s: float = 0.0
+    disasters: tuple[str, ...] = ()
 
 
 CALM = Weather("calm")
@@ -133,12 +136,13 @@ class SeededPlan:
             return Verdict.FINE
         drawn = self._chance.random()
         twice = weather.twice if place in {Place.HTTP, Place.REDIS, Place.WEBHOOK} else 0.0
-        lost = weather.lost + (weather.unhelpful if place is Place.LAUNCHER else 0.0)
+        unhelpful = weather.unhelpful if place is Place.LAUNCHER else 0.0
+        lost, late = weather.lost + unhelpful, weather.late + unhelpful / 2
         crash, pause = (weather.crash, weather.pause) if process is not None else (0.0, 0.0)
         for verdict, probability in (
             (Verdict.LOST, lost),
             (Verdict.UNANSWERED, lost),
-            (Verdict.LATE, weather.late),
+            (Verdict.LATE, late),
             (Verdict.TWICE, twice),
             (Verdict.CRASH_BEFORE, crash),
             (Verdict.CRASH_AFTER, crash),

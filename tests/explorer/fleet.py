@@ -100,7 +100,7 @@ class Fleet:
         configuration = BotConfiguration.model_validate_json(workload.spec.environment[VARIABLE])
         log = self.logs.setdefault(configuration.connection_id, BotLog(workload.spec.name))
         bot, actor = self._bot(workload, configuration, process, log)
-        running = asyncio.ensure_future(bot.run())
+        running = asyncio.ensure_future(_life(bot, self._script(workload.spec.name).linger_s))
         try:
             while True:
                 try:
@@ -192,3 +192,10 @@ class Fleet:
         """Let the machine notice that a process died by itself."""
         self._chronicle.fault(now_s(), "bot killed", str(workload.spec.name), "dies", workload.spec.name.meeting_id)
         workload.end(Exited(_KILLED, "killed by SIGKILL"))
+
+
+async def _life(bot: Bot, linger_s: float) -> int:
+    """Be the bot, and then the process that closes its browser and takes its time."""
+    exit_code = await bot.run()
+    await asyncio.sleep(linger_s)
+    return exit_code

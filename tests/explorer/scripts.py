@@ -47,6 +47,7 @@ class Script:
         stay_s: In the meeting, or wherever the end comes.
         pause_s: Between two segments.
         leave_s: What leaving takes; None if it never comes to an end.
+        linger_s: From the bot's last word to the end of its process.
         obeys_after_s: What a change of configuration takes.
         refuses: Whether it refuses changes of configuration.
     """
@@ -58,11 +59,12 @@ class Script:
     end: End
     pause_s: float
     leave_s: float | None
+    linger_s: float
     obeys_after_s: float
     refuses: bool
 
 
-QUICK = Script(0.5, 1.0, 1.0, 3600.0, End.STAYS, 2.0, 0.5, 0.2, refuses=False)
+QUICK = Script(0.5, 1.0, 1.0, 3600.0, End.STAYS, 2.0, 0.5, 0.1, 0.2, refuses=False)
 """A stay in which everything goes well until somebody ends it."""
 
 
@@ -80,6 +82,7 @@ def draw(chance: random.Random) -> Script:
         end=end,
         pause_s=chance.choice((1.0, 3.0, 10.0)),
         leave_s=None if chance.random() < 0.1 else chance.choice((0.0, 1.0, 7.0)),
+        linger_s=chance.choice((0.0, 0.0, 0.5, 6.0)),
         obeys_after_s=chance.choice((0.0, 0.0, 1.0, 4.0)),
         refuses=chance.random() < 0.2,
     )

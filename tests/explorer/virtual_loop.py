@@ -45,6 +45,7 @@ class _Jump(selectors.SelectSelector):
             raise Stuck("nothing is scheduled, and the story is not over: every task waits for another")
         self._rounds = 0 if timeout > 0 else self._rounds + 1
         if self._rounds > _MOST_ROUNDS_AT_ONE_TIME:
+            self._rounds = 0
             raise Stuck(f"time stands still at {self.now_s:.3f} s: a loop goes round without waiting")
         self.now_s += max(0.0, timeout)
         return []
@@ -78,12 +79,10 @@ def run(main: Coroutine[Any, Any, _Result]) -> _Result:
         Stuck: Everything waits, and nothing will ever happen.
     """
     loop = VirtualLoop()
-    asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(main)
     finally:
         _end_all(loop)
-        asyncio.set_event_loop(None)
         loop.close()
 
 

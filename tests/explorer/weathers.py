@@ -39,12 +39,13 @@ HELL = replace(
     GALE, name="hell", lost=0.1, late=0.03, twice=0.1, crash=0.004, pause=0.004, slow=0.05, slow_s=20.0, disaster_s=8.0
 )
 DEAF = Weather("deaf", deaf=0.5, blind=0.1, latency_s=0.005)
-SILENT = Weather("silent launcher", unhelpful=0.35, latency_s=0.01)
+FRAIL = Weather("frail bots", latency_s=0.005, disaster_s=6.0, disasters=("bot killed", "bot frozen"))
+SILENT = Weather("silent launcher", unhelpful=0.3, late_s=20.0, latency_s=0.01)
 CRASHES = Weather("crashes", crash=0.01, late=0.005, latency_s=0.01, disaster_s=15.0)
 PAUSES = Weather("pauses", pause=0.01, late=0.005, latency_s=0.01)
 LATE = Weather("late", slow=0.15, slow_s=30.0, twice=0.1, late=0.05, latency_s=0.05, disaster_s=30.0)
 
-ALL = (QUIET, DEAF, BREEZE, GALE, HELL, SILENT, CRASHES, PAUSES, LATE)
+ALL = (QUIET, DEAF, FRAIL, BREEZE, GALE, HELL, SILENT, CRASHES, PAUSES, LATE)
 
 _PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0, command_s=16.0)
 _SOON = replace(_PROMPT, command_s=40.0)
@@ -57,7 +58,7 @@ LAWLESS = frozenset({HELL, LATE})
 
 def allowance(weather: Weather) -> Allowance:
     """Return how long things may take in a weather."""
-    if weather in {QUIET, DEAF}:
+    if weather in {QUIET, DEAF, FRAIL}:
         return _PROMPT
     if weather is SILENT:
         return _UNSEEN

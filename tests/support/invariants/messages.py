@@ -46,7 +46,10 @@ def commands_run_once(evidence: Evidence) -> Iterator[str]:
 
 
 def commands_run_soon(evidence: Evidence) -> Iterator[str]:
-    """I7: a bot that is alive carries its next command out soon, whatever became of the message."""
+    """I7: a bot that is alive carries its next command out soon, whatever became of the message.
+
+    A command that was overtaken is void: the later one says all that is wanted.
+    """
     lives = {life.workload: life for life in evidence.lives}
     silent = {life.workload for life in evidence.silences}
     for connection_id, commands in evidence.commands.items():
@@ -55,7 +58,10 @@ def commands_run_soon(evidence: Evidence) -> Iterator[str]:
             continue
         free_s = life.started_s
         for command in commands:
-            if command.sent_s is None:
+            overtaken = command.executed_s is None and any(
+                seq > command.seq for seq in evidence.executed[connection_id]
+            )
+            if command.sent_s is None or overtaken:
                 continue
             until_s = evidence.until_s(life) if command.executed_s is None else command.executed_s
             waited_s = evidence.calm_s(max(free_s, command.sent_s), until_s)
