@@ -42,7 +42,7 @@ SELECT m.id, m.platform_specific_id AS room, m.connection_id, m.status, m.reason
 FROM meetings m
 """
 
-_COMMANDS = "SELECT meeting_id, connection_id, seq, action FROM commands"
+_COMMANDS = "SELECT meeting_id, connection_id, seq, action, outcome FROM commands"
 
 _SEATS = "SELECT coalesce(sum(active_bots), 0) FROM users"
 
@@ -69,7 +69,7 @@ class Violations:
 
     Attributes:
         lost_meetings: Accepted by the API, and not in the database, or not over although stopped.
-        lost_commands: Accepted, and never executed by their bot.
+        lost_commands: Accepted, and neither executed by their bot nor reported as expired.
         lost_segments: Heard by a bot, and not in the database.
         doubled_meetings: Second meetings of one request.
         doubled_workloads: Bots that were launched beside another one in the same room.
@@ -177,10 +177,12 @@ def judge(known: Evidence) -> Violations:
     stored = {row["id"]: row["stored"] for row in known.meetings}
     reconfigured = Counter(row["meeting_id"] for row in known.commands if row["action"] == "reconfigure")
     executed = Counter((bot["connection_id"], seq) for bot in known.bots for seq, _ in bot["executed"])
+    expired = {(row["connection_id"], row["seq"]) for row in known.commands if row["outcome"] == "expired"}
+    unexecuted = {(row["connection_id"], row["seq"]) for row in known.commands} - executed.keys()
     unwritten = sum(max(0, ticket.configured - reconfigured[ticket.meeting_id]) for ticket in accepted)
     return Violations(
         lost_meetings=sum(ticket.meeting_id not in over for ticket in accepted),
-        lost_commands=unwritten + sum(executed[row["connection_id"], row["seq"]] == 0 for row in known.commands),
+        lost_commands=unwritten + len(unexecuted - expired),
         lost_segments=sum(max(0, bot["spoken"] - stored.get(bot["meeting_id"], 0)) for bot in known.bots),
         doubled_meetings=sum(count - 1 for count in Counter(row["room"] for row in known.meetings).values()),
         doubled_workloads=len(known.doubled),

@@ -190,3 +190,13 @@ async def test_a_call_is_vacated_when_the_end_of_the_visit_before_is_no_longer_o
                 assert await store.is_vacated(second.meeting_id) is (effect.effect is Effect.FINISH_MEETING)
             await store.complete(effect.claim)
     assert await store.is_vacated(second.meeting_id)
+
+
+async def test_what_a_bot_has_passed_over_is_expired(store: Store) -> None:
+    first = await asked(store, await walk(store, await new_meeting(store), *ADMITTED))
+    await asked(store, await asked(store, first, Configuration("fr")), Configuration("it"))
+    connection_id = first.connection_id
+    assert await store.acknowledge(connection_id, 9, outcome="applied", detail="") is None
+    assert [command.seq for command in await store.pending(connection_id, after_seq=0)] == [1, 2, 3]
+    await store.acknowledge(connection_id, 2, outcome="applied", detail="")
+    assert [command.seq for command in await store.pending(connection_id, after_seq=0)] == [3]

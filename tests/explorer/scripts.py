@@ -81,7 +81,7 @@ def draw(chance: random.Random) -> Script:
         stay_s=chance.choice(stays),
         end=end,
         pause_s=chance.choice((1.0, 3.0, 10.0)),
-        leave_s=None if chance.random() < 0.1 else chance.choice((0.0, 1.0, 7.0)),
+        leave_s=None if chance.random() < 0.15 else chance.choice((0.0, 1.0, 7.0)),
         linger_s=chance.choice((0.0, 0.0, 0.5, 6.0)),
         obeys_after_s=chance.choice((0.0, 0.0, 1.0, 4.0)),
         refuses=chance.random() < 0.2,

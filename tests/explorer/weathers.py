@@ -40,12 +40,14 @@ HELL = replace(
 )
 DEAF = Weather("deaf", deaf=0.5, blind=0.1, latency_s=0.005)
 FRAIL = Weather("frail bots", latency_s=0.005, disaster_s=6.0, disasters=("bot killed", "bot frozen"))
-SILENT = Weather("silent launcher", unhelpful=0.3, late_s=20.0, latency_s=0.01)
-CRASHES = Weather("crashes", crash=0.01, late=0.005, latency_s=0.01, disaster_s=15.0)
-PAUSES = Weather("pauses", pause=0.01, late=0.005, latency_s=0.01)
+SILENT = Weather(
+    "silent launcher", unhelpful=0.3, late_s=20.0, latency_s=0.01, disaster_s=10.0, disasters=("bot frozen",)
+)
+CRASHES = Weather("crashes", crash=0.01, late=0.005, twice=0.15, latency_s=0.01, disaster_s=8.0)
+PAUSES = Weather("pauses", pause=0.01, late=0.005, twice=0.15, latency_s=0.01)
 LATE = Weather("late", slow=0.15, slow_s=30.0, twice=0.1, late=0.05, latency_s=0.05, disaster_s=30.0)
 
-ALL = (QUIET, DEAF, FRAIL, BREEZE, GALE, HELL, SILENT, CRASHES, PAUSES, LATE)
+ALL = (QUIET, DEAF, FRAIL, BREEZE, GALE, HELL, SILENT, SILENT, CRASHES, PAUSES, LATE)
 
 _PROMPT = Allowance(sweep_s=15.0, detection_s=30.0, kill_s=15.0, deadline_s=15.0, command_s=16.0)
 _SOON = replace(_PROMPT, command_s=40.0)

@@ -124,6 +124,8 @@ class Commands(Protocol):
     async def acknowledge(self, connection_id: str, seq: int, *, outcome: str, detail: str) -> StoredCommand | None:
         """Record what the bot did (`applied` or `refused`). Idempotent: the first outcome stays.
 
+        Older commands that the bot has passed over are `expired` with it: bots execute and acknowledge in order.
+
         Returns:
             The command, or None if the bot was never sent such a one.
         """

@@ -34,7 +34,7 @@ def bot(**changes: object) -> Page:
 
 
 def command(seq: int, action: str) -> dict[str, Any]:
-    return {"meeting_id": 7, "connection_id": "c", "seq": seq, "action": action}
+    return {"meeting_id": 7, "connection_id": "c", "seq": seq, "action": action, "outcome": "applied"}
 
 
 SOUND = Evidence(

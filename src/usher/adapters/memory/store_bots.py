@@ -23,6 +23,9 @@ class MemoryCommands(Part):
         row = next((row for row in sent if row.command.seq == seq), None)
         if row is None:
             return None
+        for older in sent:
+            if older.command.seq < seq:
+                older.outcome = older.outcome or EXPIRED
         if row.outcome in (None, EXPIRED):
             row.outcome, row.detail = outcome, detail
         newest = max(each.command.seq for each in sent if each.command.action == row.command.action)

@@ -11,9 +11,15 @@ SELECT seq, connection_id, action, language, task FROM commands
 WHERE connection_id = $1 AND seq > $2 AND acknowledged_at IS NULL ORDER BY seq
 """
 
-# The bot's own word, late as it may be, is better than the verdict that it would say nothing any more.
+# The bot's own word, late as it may be, is better than the verdict that it would say nothing any more. A bot executes
+# and acknowledges in order, so what it has passed over it will not execute.
 _ACKNOWLEDGE = sql(
     """
+WITH overtaken AS (
+    UPDATE commands o SET outcome = '<expired>', acknowledged_at = now()
+    WHERE o.connection_id = $1 AND o.seq < $2 AND o.acknowledged_at IS NULL
+        AND EXISTS (SELECT FROM commands c WHERE c.connection_id = $1 AND c.seq = $2)
+)
 UPDATE commands c
 SET outcome = coalesce(nullif(c.outcome, '<expired>'), $3), detail = coalesce(c.detail, $4),
     acknowledged_at = coalesce(c.acknowledged_at, now())
