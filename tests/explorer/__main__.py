@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.explorer import crashes
 from tests.explorer.exploration import Outcome, explore
-from tests.explorer.faults import Verdict
+from tests.explorer.plans import Verdict
 
 _STORIES = 3
 _LAST_LINES = 120

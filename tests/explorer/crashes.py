@@ -8,8 +8,9 @@ from tests.explorer import virtual_loop, weathers
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.conditions import controlled
 from tests.explorer.exploration import at_rest
-from tests.explorer.faults import Place, Verdict, now_s
+from tests.explorer.faults import now_s
 from tests.explorer.findings import complaints
+from tests.explorer.plans import Place, Verdict
 from tests.explorer.processes import Process
 from tests.explorer.scripts import QUICK, End, Script
 from tests.explorer.simulation import Simulation

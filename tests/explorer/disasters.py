@@ -4,8 +4,9 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-from tests.explorer.faults import Place, now_s
+from tests.explorer.faults import now_s
 from tests.explorer.machine import reboot
+from tests.explorer.plans import Place
 from tests.explorer.simulation import Simulation
 
 _FOR_GOOD_S = 3600.0

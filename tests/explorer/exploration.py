@@ -9,8 +9,9 @@ from tests.explorer import virtual_loop, weathers
 from tests.explorer.chronicle import Chronicle
 from tests.explorer.conditions import controlled
 from tests.explorer.disasters import Disasters
-from tests.explorer.faults import CALM, SeededPlan, now_s
+from tests.explorer.faults import now_s
 from tests.explorer.findings import complaints
+from tests.explorer.plans import CALM, SeededPlan
 from tests.explorer.processes import Process, current
 from tests.explorer.scripts import Script, draw
 from tests.explorer.simulation import Simulation

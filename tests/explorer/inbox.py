@@ -2,7 +2,8 @@
 
 import json
 
-from tests.explorer.faults import Boundaries, Lost, Place
+from tests.explorer.faults import Boundaries, Lost
+from tests.explorer.plans import Place
 from tests.support.invariants import Delivery
 
 from usher.adapters.memory.webhooks import MemoryWebhookSender

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from tests.explorer.chronicle import Chronicle
-from tests.explorer.faults import Boundaries, Lost, Place, now_s
+from tests.explorer.faults import Boundaries, Lost, now_s
+from tests.explorer.plans import Place
 from tests.explorer.store import EPOCH
 from tests.support.invariants import Life
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from tests.explorer.asgi import serve
-from tests.explorer.faults import Boundaries, Place, Verdict, now_s
+from tests.explorer.faults import Boundaries, now_s
+from tests.explorer.plans import Place, Verdict
 from tests.explorer.processes import Process, become, current
 from tests.explorer.store import SPEAKER
 from tests.support.invariants import Answer

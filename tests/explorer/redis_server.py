@@ -8,7 +8,8 @@ from typing import Any, Self, cast
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from tests.explorer.faults import Boundaries, Lost, Place, Remote, now_s
+from tests.explorer.faults import Boundaries, Lost, Remote, now_s
+from tests.explorer.plans import Place
 from tests.explorer.processes import current
 
 from usher.adapters.memory.redis import MemoryBotAccess, MemorySegmentStream, SegmentLog

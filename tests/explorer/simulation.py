@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.explorer.chronicle import Chronicle
-from tests.explorer.faults import Boundaries, Place, Plan, now_s
+from tests.explorer.faults import Boundaries, now_s
 from tests.explorer.fleet import Fleet
 from tests.explorer.inbox import Inbox
 from tests.explorer.machine import Book, Machine
 from tests.explorer.network import Endpoint, Network
+from tests.explorer.plans import Place, Plan
 from tests.explorer.processes import Process
 from tests.explorer.redis_server import RedisServer
 from tests.explorer.scripts import Script

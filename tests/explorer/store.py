@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from tests.explorer.chronicle import Chronicle
-from tests.explorer.faults import Boundaries, Place, Remote, now_s
+from tests.explorer.faults import Boundaries, Remote, now_s
+from tests.explorer.plans import Place
 from tests.support.invariants import BotMove, Settlement
 
 from usher.adapters.memory.store import MemoryStore

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.explorer import crashes
 from tests.explorer.exploration import explore
-from tests.explorer.faults import Verdict
+from tests.explorer.plans import Verdict
 
 from usher.domain.lifecycle import State
 

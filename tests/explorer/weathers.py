@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.explorer.faults import Weather
+from tests.explorer.plans import Weather
 from tests.support.invariants import Allowance
 
 QUIET = Weather("quiet", latency_s=0.002)
