@@ -18,7 +18,7 @@ _ACKNOWLEDGE = sql(
 WITH overtaken AS (
     UPDATE commands o SET outcome = '<expired>', acknowledged_at = now()
     WHERE o.connection_id = $1 AND o.seq < $2 AND o.acknowledged_at IS NULL
-        AND EXISTS (SELECT FROM commands c WHERE c.connection_id = $1 AND c.seq = $2)
+        AND EXISTS (SELECT FROM commands a WHERE a.connection_id = $1 AND a.seq = $2)
 )
 UPDATE commands c
 SET outcome = coalesce(nullif(c.outcome, '<expired>'), $3), detail = coalesce(c.detail, $4),
