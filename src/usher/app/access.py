@@ -1,10 +1,8 @@
 """Keeps the accounts of bots at Redis in line with the bots that there are."""
 
-import asyncio
-
 import structlog
 
-from usher.app.loops import run_forever
+from usher.app.loops import run_every
 from usher.ports import BotAccess, Meetings
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.telemetry import ACCOUNTS
@@ -29,12 +27,7 @@ class AccountKeeper:
 
     async def run(self) -> None:
         """Keep accounts until cancelled."""
-
-        async def one_pass() -> bool:
-            await self.sweep()
-            return False
-
-        await run_forever("accounts", one_pass, lambda: asyncio.sleep(self._interval_s))
+        await run_every(self._interval_s, "accounts", self.sweep)
 
     async def sweep(self) -> None:
         """Compare once: accounts first, meetings second, so that an account in the list was granted for one of them.

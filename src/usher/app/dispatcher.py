@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from usher.app.loops import Wakeups, run_forever
+from usher.app.loops import Wakeups, run_every, run_forever
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import Effect
 from usher.domain.policy import Policy
@@ -70,7 +70,9 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch until cancelled; effects that run at that moment are finished first, their claims held meanwhile."""
-        holding = asyncio.create_task(self._hold_claims(), name="hold-claims")
+        holding = asyncio.create_task(
+            run_every(self._policy.claim_renewal_s, "hold-claims", self.renew_claims), name="hold-claims"
+        )
         try:
             async with asyncio.TaskGroup() as lanes:
                 for lane in Lane:
@@ -108,13 +110,6 @@ class Dispatcher:
             task.add_done_callback(running.discard)
         self._held.update(zip((effect.claim for effect in claimed), tasks, strict=True))
         return tasks
-
-    async def _hold_claims(self) -> None:
-        async def one_pass() -> bool:
-            await self.renew_claims()
-            return False
-
-        await run_forever("hold-claims", one_pass, lambda: asyncio.sleep(self._policy.claim_renewal_s))
 
     async def renew_claims(self) -> None:
         """Hold the claims on what is running.

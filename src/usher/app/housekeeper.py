@@ -5,7 +5,7 @@ from typing import Protocol
 
 import structlog
 
-from usher.app.loops import run_forever
+from usher.app.loops import run_every, run_forever
 from usher.ports import Outbox
 from usher.telemetry import OUTBOX_AGE, OUTBOX_DEPTH
 
@@ -40,7 +40,7 @@ class Housekeeper:
     async def run(self) -> None:
         """Keep order until cancelled."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(run_forever("measure", self._measure, lambda: asyncio.sleep(_MEASURE_S)))
+            loops.create_task(run_every(_MEASURE_S, "measure", self.measure))
             loops.create_task(run_forever("prune", self._prune, lambda: asyncio.sleep(_PRUNE_S)))
 
     async def measure(self) -> None:
@@ -55,10 +55,6 @@ class Housekeeper:
         if pruned:
             log.info("pruned", rows=pruned)
         return pruned
-
-    async def _measure(self) -> bool:
-        await self.measure()
-        return False
 
     async def _prune(self) -> bool:
         return await self.prune() > 0

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from usher.app.loops import run_forever
+from usher.app.loops import run_every
 from usher.domain.policy import Policy
 from usher.ports import Beat, Leases, Mark, Transcripts
 
@@ -54,12 +54,7 @@ class LeaseBook:
 
     async def run(self) -> None:
         """Say that heartbeats are being taken here, until cancelled: only then may silence be a verdict."""
-
-        async def one_pass() -> bool:
-            await self.attend()
-            return False
-
-        await run_forever("attend", one_pass, lambda: asyncio.sleep(_ATTEND_S))
+        await run_every(_ATTEND_S, "attend", self.attend)
 
     async def attend(self) -> None:
         """Say once that heartbeats are being taken here.

@@ -73,6 +73,16 @@ async def run_forever(name: str, one_pass: Callable[[], Awaitable[bool]], wait: 
     raise asyncio.CancelledError
 
 
+async def run_every(interval_s: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Run `work` until cancelled, `interval_s` after it has ended last; otherwise like `run_forever`."""
+
+    async def one_pass() -> bool:
+        await work()
+        return False
+
+    await run_forever(name, one_pass, lambda: asyncio.sleep(interval_s))
+
+
 def _is_cancelled() -> bool:
     """Say whether this task was cancelled: on Python 3.11 a library's `wait_for` may swallow the exception."""
     task = asyncio.current_task()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from usher.app.last_words import Legacy
-from usher.app.loops import run_forever
+from usher.app.loops import run_every
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import InvariantBroken, Unavailable
 from usher.domain.lifecycle import TERMINAL, Event, Source
@@ -49,13 +49,8 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
-
-        async def one_pass() -> bool:
-            await self.reconcile()
-            return False
-
         try:
-            await run_forever("reconcile", one_pass, lambda: asyncio.sleep(self._interval_s))
+            await run_every(self._interval_s, "reconcile", self.reconcile)
         finally:
             for removal in self._removing.values():
                 removal.cancel()

@@ -34,7 +34,7 @@ from usher.app.effects import CommandEffects, WorkloadEffects, handlers
 from usher.app.housekeeper import Housekeeper
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
-from usher.app.loops import Wakeups, run_forever
+from usher.app.loops import Wakeups, run_every
 from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
@@ -146,7 +146,7 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     dispatcher = Dispatcher(store, handlers(workload, commands, finish, notify), policy, wakeups)
     loops: dict[Role, Sequence[Loop]] = {
         Role.API: (beats.run,),
-        Role.DISPATCH: (dispatcher.run, partial(_hear, hints, wakeups)),
+        Role.DISPATCH: (dispatcher.run, partial(run_every, 1.0, "hints", partial(hints.listen, wakeups.wake))),
         Role.RECONCILE: (
             Reconciler(store, transitions, launcher, legacy, policy).run,
             AccountKeeper(store, access, credentials).run,
@@ -160,16 +160,6 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
         app=create_app(_context(settings, outside, Bots(store, transitions, policy), reports), rooms=room_app()),
         loops={role: loops[role] for role in roles},
     )
-
-
-async def _hear(hints: RedisHints, wakeups: Wakeups) -> None:
-    """Let the lanes look at the outbox whenever another process says so, until cancelled."""
-
-    async def until_lost() -> bool:
-        await hints.listen(wakeups.wake)
-        return False
-
-    await run_forever("hints", until_lost, lambda: asyncio.sleep(1.0))
 
 
 def _launcher(settings: Settings) -> ProcessLauncher:
