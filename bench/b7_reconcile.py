@@ -80,7 +80,7 @@ class _Watch:
 
 def _reconciler(world: World, launcher: MemoryLauncher) -> Reconciler:
     policy, credentials, feed = Policy(), BotCredentials(SECRET.encode()), MemoryFeed()
-    transitions = Transitions(world.store, feed, policy, lambda: None)
+    transitions = Transitions(world.store, feed, policy, lambda: None, lambda _command: None)
     collector = Collector(MemorySegmentStream(), world.store, feed, credentials)
     reports = Reports(world.store, transitions, credentials, LeaseBook(world.store, policy))
     return Reconciler(world.store, transitions, launcher, Legacy(launcher, reports, collector, credentials), policy)

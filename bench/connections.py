@@ -11,7 +11,7 @@ _HOST = "127.0.0.1"
 class Connections:
     """Connections to one server on this machine.
 
-    An idle one is used again within `idle_s`, as clients do it; the bots' own client has the same five seconds.
+    An idle one is used again within `idle_s`, as clients do it.
 
     Args:
         port: Of the server.

@@ -93,7 +93,7 @@ async def recover(world: World, *, bots: int, kills: int, calm_s: float, say: Sa
         await traffic.end()
         say("all bots are being stopped …")
         await traffic.stop_all()
-        report = await _over(fleet)
+        report = await _over(world, fleet)
         violations = judge(await gather(world.database, traffic.tickets, report))
         return Recovery(done, len(traffic.tickets), violations, traffic.refused)
 
@@ -132,11 +132,12 @@ async def _start_of_floor(world: World) -> float:
         return time.monotonic() - began
 
 
-async def _over(fleet: Fleet) -> Any:  # noqa: ANN401 - JSON
-    """Wait until no bot is left, or ought not to be; return all that they have lived through."""
+async def _over(world: World, fleet: Fleet) -> Any:  # noqa: ANN401 - JSON
+    """Wait until no bot and no meeting is left, or ought not to be; return all that the bots have lived through."""
 
     async def is_over() -> bool:
-        return not (await fleet.tell("running"))["running"]
+        running = (await fleet.tell("running"))["running"]
+        return not running and not json.loads((await in_flight(world.database))["live"])
 
     await until(is_over, _END_S)
     await asyncio.sleep(_LAST_REPORTS_S)

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import base64
 import json
-import resource
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -19,6 +18,7 @@ from bench.fleet.messages import LONGEST_LINE_BYTES, from_observation
 from bench.fleet.switchboard import Switchboard
 from usher.adapters.memory.launcher import Machine, MemoryLauncher
 from usher.bootstrap.addresses import required
+from usher.bootstrap.http import lift_file_limit
 from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Running, WorkloadName, parse_workload_name
 from usher.ports import WorkloadSpec
@@ -144,8 +144,7 @@ def main() -> None:
     parser.add_argument("path", type=Path)
     parser.add_argument("--shared", action="store_true", help="few connections to Redis for all, not one for each bot")
     arguments = parser.parse_args()
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    lift_file_limit()
     uvloop.run(_run(arguments.path, shared=arguments.shared))
 
 

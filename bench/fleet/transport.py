@@ -6,6 +6,7 @@ from collections.abc import Callable
 import httpx
 
 from bench.connections import Connections
+from usher.bot.line import KEEP_ALIVE_S
 
 _ACKNOWLEDGEMENT = re.compile(r"/commands/(\d+)$")
 
@@ -19,7 +20,7 @@ class BotTransport(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, port: int, acknowledged: Callable[[int], None]) -> None:
-        self._connections = Connections(port)
+        self._connections = Connections(port, idle_s=KEEP_ALIVE_S)
         self._acknowledged = acknowledged
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -22,6 +22,7 @@ from tests.contract.store_worlds import (
 from usher.domain.lifecycle import Effect, Event, Source, State
 from usher.domain.transcript import Segment
 from usher.ports import (
+    Acknowledgement,
     Configuration,
     HeardSegment,
     IdempotencyKey,
@@ -71,7 +72,7 @@ async def test_a_bots_word_is_better_than_the_verdict_that_it_will_say_nothing(s
     late = decided(meeting, Event.DEADLINE_PASSED, Source.RECONCILER)
     back = await written(store, replace(late, expire_commands=True, drop_configuration=True))
     assert back.desired_configuration == Configuration("en")
-    command = await store.acknowledge(meeting.connection_id, 1, outcome="applied", detail="")
+    command = await store.acknowledge(meeting.connection_id, Acknowledgement(1, "applied"))
     assert command is not None
     assert (command.configuration, command.newest) == (GERMAN, True)
     applied = decided(back, Event.CONFIGURATION_APPLIED, Source.BOT)
@@ -87,7 +88,7 @@ async def test_an_acknowledgement_tells_whether_a_later_command_was_sent(store: 
     newest = [
         command.newest
         for seq in (1, 2, 3)
-        if (command := await store.acknowledge(first.connection_id, seq, outcome="applied", detail=""))
+        if (command := await store.acknowledge(first.connection_id, Acknowledgement(seq, "applied")))
     ]
     assert newest == [False, True, True], "a leave is no later configuration"
 
@@ -196,7 +197,7 @@ async def test_what_a_bot_has_passed_over_is_expired(store: Store) -> None:
     first = await asked(store, await walk(store, await new_meeting(store), *ADMITTED))
     await asked(store, await asked(store, first, Configuration("fr")), Configuration("it"))
     connection_id = first.connection_id
-    assert await store.acknowledge(connection_id, 9, outcome="applied", detail="") is None
+    assert await store.acknowledge(connection_id, Acknowledgement(9, "applied")) is None
     assert [command.seq for command in await store.pending(connection_id, after_seq=0)] == [1, 2, 3]
-    await store.acknowledge(connection_id, 2, outcome="applied", detail="")
+    await store.acknowledge(connection_id, Acknowledgement(2, "applied"))
     assert [command.seq for command in await store.pending(connection_id, after_seq=0)] == [3]

@@ -21,7 +21,7 @@ from tests.contract.store_worlds import (
 
 from usher.domain.errors import InvariantBroken, LimitReached, NotFound
 from usher.domain.lifecycle import TABLE, Effect, Event, Reason, Source, State, Transition
-from usher.ports import Change, Claim, Configuration, Lane, Meeting, Owed, Seat, Store, Void, Webhook
+from usher.ports import Acknowledgement, Change, Claim, Configuration, Lane, Meeting, Owed, Seat, Store, Void, Webhook
 
 LAUNCH_BEGUN = (Event.LAUNCH_BEGUN, Source.DISPATCHER)
 LAUNCH_FAILED = (Event.LAUNCH_FAILED, Source.DISPATCHER)
@@ -243,12 +243,34 @@ async def test_commands_are_numbered_and_kept_until_acknowledged(store: Store) -
     assert (first.seq, first.connection_id, first.action) == (1, connection_id, "reconfigure")
     assert (first.configuration, second.seq, second.action) == (GERMAN, 2, "leave")
     assert list(await store.pending(connection_id, after_seq=1)) == [second]
-    assert await store.acknowledge(connection_id, 1, outcome="applied", detail="") == first
-    assert await store.acknowledge(connection_id, 1, outcome="refused", detail="late") == first
+    assert await store.acknowledge(connection_id, Acknowledgement(1, "applied")) == first
+    assert await store.acknowledge(connection_id, Acknowledgement(1, "refused", "late")) == first
     assert list(await store.pending(connection_id, after_seq=0)) == [second]
-    assert await store.acknowledge(connection_id, 3, outcome="applied", detail="") is None
-    assert await store.acknowledge("nobody", 1, outcome="applied", detail="") is None
+    assert await store.acknowledge(connection_id, Acknowledgement(3, "applied")) is None
+    assert await store.acknowledge("nobody", Acknowledgement(1, "applied")) is None
     assert list(await store.pending("nobody", after_seq=0)) == []
+
+
+async def test_a_change_may_carry_the_word_on_its_command(store: Store) -> None:
+    inside = await walk(store, await new_meeting(store), *ADMITTED)
+    connection_id, asked = inside.connection_id, inside
+    for _ in range(2):
+        wanted = decided(asked, Event.CONFIGURATION_REQUESTED, Source.USER)
+        asked = await written(store, replace(wanted, desired_configuration=GERMAN, command="reconfigure"))
+    assert asked.command_seq == 2
+    applied = replace(
+        decided(asked, Event.CONFIGURATION_APPLIED, Source.BOT),
+        adopt_configuration=True,
+        acknowledgement=Acknowledgement(2, "applied"),
+    )
+    assert await store.change(replace(applied, expected_version=1)) is Void.STALE
+    assert len(await store.pending(connection_id, after_seq=0)) == 2, "a void change takes nobody's word"
+    back = await written(store, applied)
+    assert (back.status, back.configuration, back.command_seq) == (State.ACTIVE, GERMAN, 2)
+    assert not await store.pending(connection_id, after_seq=0), "what was passed over will not be executed"
+    said = await store.acknowledge(connection_id, Acknowledgement(2, "refused", "late"))
+    assert said is not None
+    assert said.seq == 2
 
 
 async def test_a_command_belongs_to_the_attempt_that_it_was_sent_to(store: Store) -> None:
@@ -261,7 +283,7 @@ async def test_a_command_belongs_to_the_attempt_that_it_was_sent_to(store: Store
     await written(store, replace(decided(again, *STOP), command="leave"))
     (leave,) = await store.pending(retried.connection_id, after_seq=0)
     assert leave.seq == 2
-    assert await store.acknowledge(inside.connection_id, 2, outcome="applied", detail="") is None
+    assert await store.acknowledge(inside.connection_id, Acknowledgement(2, "applied")) is None
     beats = await store.beat([inside.connection_id, retried.connection_id], lease_s=10.0)
     assert (beats[inside.connection_id].newest_seq, beats[retried.connection_id].newest_seq) == (1, 2)
 

@@ -20,8 +20,9 @@ from usher.api.keys import KeyCache
 from usher.app.access import AccountKeeper
 from usher.app.bots import Bots
 from usher.app.collector import Collector
+from usher.app.commands import CommandEffect, CommandSender
 from usher.app.dispatcher import Dispatcher
-from usher.app.effects import CommandEffects, WorkloadEffects, handlers
+from usher.app.effects import WorkloadEffects, handlers
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
@@ -99,7 +100,8 @@ class Served:
         self._policy = policy
         launcher, access = RemoteLauncher(machine, book, boundaries), remote_access(redis, boundaries)
         wakeups = Wakeups()
-        transitions = Transitions(self._store, self._feed, policy, wakeups.wake)
+        channel = remote_channel(redis, boundaries)
+        transitions = Transitions(self._store, self._feed, policy, wakeups.wake, CommandSender(channel).send)
         beats = LeaseBook(self._store, policy)
         reports = Reports(self._store, transitions, CREDENTIALS, beats)
         collector = Collector(self._stream, self._store, self._feed, CREDENTIALS)
@@ -114,7 +116,7 @@ class Served:
             legacy=legacy,
             specify=specify(patience),
         )
-        commands = CommandEffects(self._store, remote_channel(redis, boundaries))
+        commands = CommandEffect(self._store, channel)
         finish = PostMeeting(self._store, self._stream).finish
         notify = Notifier(self._store, RemoteInbox(inbox, boundaries)).notify
         self._loops = [

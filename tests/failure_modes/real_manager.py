@@ -16,8 +16,9 @@ from usher.adapters.redis.feed import RedisFeed
 from usher.adapters.redis.stream import RedisSegmentStream
 from usher.app.bots import Bots
 from usher.app.collector import Collector
+from usher.app.commands import CommandEffect, CommandSender
 from usher.app.dispatcher import Dispatcher
-from usher.app.effects import CommandEffects, WorkloadEffects, handlers
+from usher.app.effects import WorkloadEffects, handlers
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
@@ -77,7 +78,8 @@ def assemble(
 ) -> Manager:
     """Put a manager together."""
     stream, feed, wakeups = stream or MemorySegmentStream(), feed or MemoryFeed(), Wakeups()
-    transitions = Transitions(store, feed, POLICY, wakeups.wake)
+    channel = channel or MemoryCommandChannel()
+    transitions = Transitions(store, feed, POLICY, wakeups.wake, CommandSender(channel).send)
     reports = Reports(store, transitions, CREDENTIALS, LeaseBook(store, POLICY, tick_s=0))
     collector = Collector(stream, store, feed, CREDENTIALS, wait_s=0.0)
     legacy = Legacy(launcher, reports, collector, CREDENTIALS)
@@ -91,7 +93,7 @@ def assemble(
         legacy=legacy,
         specify=lambda m: WorkloadSpec(WorkloadName(m.meeting_id, m.attempt), {}),
     )
-    commands = CommandEffects(store, channel or MemoryCommandChannel())
+    commands = CommandEffect(store, channel)
     todo = handlers(
         workload, commands, PostMeeting(store, stream).finish, Notifier(store, MemoryWebhookSender()).notify
     )

@@ -10,8 +10,9 @@ from tests.support.world import World, exited, on_the_way
 
 from usher.adapters.memory.failing_launchers import SilentLauncher
 from usher.adapters.memory.launcher import MemoryLauncher, Workload
+from usher.app.commands import CommandEffect
 from usher.app.dispatcher import Dispatcher
-from usher.app.effects import CommandEffects, handlers
+from usher.app.effects import handlers
 from usher.app.loops import Wakeups
 from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
@@ -126,7 +127,7 @@ class _LosesOneAnswer:
 async def test_v37_a_database_that_fails_after_the_launch_costs_no_second_workload() -> None:
     world = World()
     outbox = _LosesOneAnswer(world.store)
-    command = CommandEffects(world.store, world.channel)
+    command = CommandEffect(world.store, world.channel)
     todo = handlers(
         world.workload,
         command,

@@ -101,7 +101,7 @@ async def test_v07_what_could_not_be_written_is_told_to_nobody() -> None:
     meeting = await world.active()
     await asyncio.sleep(0)
     feed = MemoryFeed()
-    away = Transitions(cast("Meetings", _Away(world.store)), feed, world.policy, lambda: None)
+    away = Transitions(cast("Meetings", _Away(world.store)), feed, world.policy, lambda: None, world.sender.send)
     async with feed.subscribe(meeting.meeting_id) as live:
         heard = asyncio.ensure_future(anext(aiter(live)))
         with pytest.raises(Unavailable):

@@ -7,7 +7,7 @@ from hypothesis.stateful import precondition, rule
 from tests.property.store_sides import EPOCH, POLICY, SOME, SPANS, STEP_S, Held, Side, TwoStores
 
 from usher.domain.transcript import Segment
-from usher.ports import Beat, ClaimedEffect, HeardSegment, Lane, Mark, Session
+from usher.ports import Acknowledgement, Beat, ClaimedEffect, HeardSegment, Lane, Mark, Session
 
 Heard = tuple[int, str, int, int, bool]
 SEGMENT = (st.sampled_from("abc"), st.integers(0, 4))
@@ -75,7 +75,7 @@ class WorkRules(TwoStores):
     @rule(choice=SOME, seq=st.integers(0, 4), outcome=st.sampled_from(["applied", "refused"]))
     def acknowledge(self, choice: int, seq: int, outcome: str) -> None:
         connection_id = self.connections[choice % len(self.connections)]
-        self.both(lambda side: side.store.acknowledge(connection_id, seq, outcome=outcome, detail=""))
+        self.both(lambda side: side.store.acknowledge(connection_id, Acknowledgement(seq, outcome)))
         self.both(lambda side: side.store.pending(connection_id, after_seq=seq))
 
     @rule(batch=st.lists(st.tuples(SOME, *SEGMENT, st.integers(0, 9), st.booleans()), max_size=6))

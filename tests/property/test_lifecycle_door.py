@@ -87,7 +87,7 @@ def _without_log() -> Iterator[None]:
 async def test_what_the_door_writes_is_what_was_decided() -> None:
     stage = Stage()
     meeting = await stage.begin()
-    door = Transitions(stage, MemoryFeed(), Policy(max_attempts=MAX_ATTEMPTS), lambda: None)
+    door = Transitions(stage, MemoryFeed(), Policy(max_attempts=MAX_ATTEMPTS), lambda: None, lambda _command: None)
     asked = 0
     for place in space():
         for said in everything_said():
@@ -122,7 +122,7 @@ async def _check(stage: Stage, before: Meeting, place: Place, said: Said, outcom
 async def test_a_report_that_comes_twice_through_the_door_is_written_once() -> None:
     stage = Stage()
     meeting = await stage.begin()
-    door = Transitions(stage, MemoryFeed(), Policy(max_attempts=MAX_ATTEMPTS), lambda: None)
+    door = Transitions(stage, MemoryFeed(), Policy(max_attempts=MAX_ATTEMPTS), lambda: None, lambda _command: None)
     for place, steps in space().items():
         for said, there in steps:
             if said.event is Event.DEADLINE_PASSED or said.reason not in REASONS:

@@ -18,8 +18,9 @@ from usher.adapters.memory.webhooks import MemoryWebhookSender
 from usher.app.access import AccountKeeper
 from usher.app.bots import Bots, Wish
 from usher.app.collector import Collector
+from usher.app.commands import CommandEffect, CommandSender
 from usher.app.dispatcher import Dispatcher
-from usher.app.effects import CommandEffects, WorkloadEffects, handlers
+from usher.app.effects import WorkloadEffects, handlers
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
 from usher.app.loops import Wakeups
@@ -71,7 +72,8 @@ class World:
         self.stream = MemorySegmentStream(self.segments)
         self.credentials = BotCredentials(SECRET)
         wakeups = Wakeups()
-        self.transitions = Transitions(self.store, self.feed, self.policy, wakeups.wake)
+        self.sender = CommandSender(self.channel)
+        self.transitions = Transitions(self.store, self.feed, self.policy, wakeups.wake, self.sender.send)
         self.beats = LeaseBook(self.store, self.policy, tick_s=0)
         self.reports = Reports(self.store, self.transitions, self.credentials, self.beats)
         self.collector = Collector(self.stream, self.store, self.feed, self.credentials, wait_s=0.0)
@@ -86,7 +88,7 @@ class World:
             legacy=self.legacy,
             specify=lambda m: WorkloadSpec(WorkloadName(m.meeting_id, m.attempt), {}),
         )
-        command = CommandEffects(self.store, self.channel)
+        command = CommandEffect(self.store, self.channel)
         finish = PostMeeting(self.store, self.stream).finish
         self.webhooks = MemoryWebhookSender()
         notify = Notifier(self.store, self.webhooks).notify

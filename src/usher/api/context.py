@@ -36,7 +36,7 @@ class Context:
 async def get_context(connection: HTTPConnection) -> Context:
     """Return the context of the application that serves this request.
 
-    Async, although it waits for nothing: FastAPI hands every other function to a thread.
+    Async, although it waits for nothing: FastAPI hands every other function to a thread, and `lean` takes no other.
     """
     context: Context = connection.app.state.context
     return context

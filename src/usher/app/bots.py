@@ -144,7 +144,7 @@ class Bots:
         attempt = meeting.attempt
         while True:
             report = Report(event, Source.USER, attempt, configuration=configuration)
-            outcome = await self._transitions.apply(meeting.meeting_id, report)
+            outcome = await self._transitions.apply(meeting.meeting_id, report, known=meeting)
             if outcome.applied or outcome.meeting.attempt == attempt:
                 return outcome
             attempt = outcome.meeting.attempt

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import structlog
 
+from usher.app.commands import CommandEffect
 from usher.app.dispatcher import Again, Done, Handler, Result, Settled
 from usher.app.last_words import Legacy
 from usher.app.transitions import Outcome, Report, Transitions
@@ -25,15 +26,12 @@ from usher.domain.reconcile import Exited, Gone, Observation, WorkloadName
 from usher.ports import (
     BotAccess,
     ClaimedEffect,
-    CommandChannel,
     Commands,
     Launcher,
     Meeting,
     Meetings,
-    StoredCommand,
     WorkloadSpec,
 )
-from usher.protocol.commands import Leave, Reconfigure
 from usher.protocol.credentials import BotCredentials, BotIdentity
 
 log = structlog.get_logger(__name__)
@@ -84,6 +82,8 @@ class WorkloadEffects:
             effect.meeting_id, Report(Event.LAUNCH_BEGUN, Source.DISPATCHER, effect.attempt)
         )
         meeting = begun.meeting
+        if meeting.attempt == effect.attempt and meeting.status in ENDING:
+            return await self._give_up_launch(effect)
         if meeting.attempt != effect.attempt or meeting.status not in LAUNCHING:
             return Done()
         bot = BotIdentity(meeting.meeting_id, meeting.connection_id)
@@ -134,6 +134,14 @@ class WorkloadEffects:
         report = Report(choose, Source.DISPATCHER, effect.attempt, claim=effect.claim)
         return _settled(await self._transitions.apply(effect.meeting_id, report))
 
+    async def _give_up_launch(self, effect: ClaimedEffect) -> Result:
+        """End at once what was stopped after its launch was begun, by a manager that has died, and before it ran.
+
+        There is nobody who could leave. What does run is given its grace.
+        """
+        left = await self._launcher.observe(WorkloadName(effect.meeting_id, effect.attempt))
+        return await self.terminate(effect) if isinstance(left, Gone) else Done()
+
     async def _launch_failed(self, effect: ClaimedEffect, reason: Reason, detail: str) -> Result:
         return _settled(await self._apply(effect, Event.LAUNCH_FAILED, reason=reason, detail=detail))
 
@@ -159,34 +167,8 @@ class WorkloadEffects:
         await self._launcher.remove(name)
 
 
-class CommandEffects:
-    """The command lane: publish what the store holds. Publishing may lose; the bot re-reads what it missed."""
-
-    def __init__(self, store: EffectStore, channel: CommandChannel) -> None:
-        self._store = store
-        self._channel = channel
-
-    async def send_command(self, effect: ClaimedEffect) -> Result:
-        """Publish every command that the bot has not acknowledged, oldest first."""
-        meeting = await self._store.find(effect.meeting_id)
-        if meeting is None or meeting.attempt != effect.attempt or meeting.status in TERMINAL:
-            return Done()
-        for command in await self._store.pending(meeting.connection_id, after_seq=0):
-            reached = await self._channel.publish(meeting.connection_id, wire_command(command).model_dump_json())
-            log.info("command_published", meeting_id=meeting.meeting_id, seq=command.seq, listeners=reached)
-        return Done()
-
-
-def wire_command(command: StoredCommand) -> Reconfigure | Leave:
-    """Return a stored command as it goes over the wire."""
-    if command.action == "leave":
-        return Leave(seq=command.seq)
-    wanted = command.configuration
-    return Reconfigure.model_validate({"seq": command.seq, "language": wanted.language, "task": wanted.task})
-
-
 def handlers(
-    workload: WorkloadEffects, command: CommandEffects, finish: Handler, notify: Handler
+    workload: WorkloadEffects, command: CommandEffect, finish: Handler, notify: Handler
 ) -> Mapping[Effect, Handler]:
     """Return the handler of every effect."""
     return {

@@ -9,13 +9,14 @@ from usher.app.leases import LeaseBook
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import Conflict, NotAllowed, NotFound, Superseded
 from usher.domain.lifecycle import CHANGING, TERMINAL, Applied, Event, Reason, Refused, Source, exit_event
-from usher.ports import Commands, Mark, Meeting, Meetings, StoredCommand
+from usher.ports import Acknowledgement, Commands, Mark, Meeting, Meetings, StoredCommand
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.protocol.reports import Exited, HeartbeatAnswer, ReportAnswer, SegmentMark, Status
 
 log = structlog.get_logger(__name__)
 
 _STATUS_EVENTS = {"joining": Event.JOINING_BEGUN, "awaiting_admission": Event.LOBBY_ENTERED}
+_CONFIGURED = {"applied": Event.CONFIGURATION_APPLIED, "refused": Event.CONFIGURATION_REFUSED}
 _EXITS = frozenset({Event.LEFT, Event.NOT_ADMITTED, Event.CRASHED})
 
 
@@ -99,18 +100,33 @@ class Reports:
         Raises:
             NotFound: The bot was never sent such a command.
         """
+        said = Acknowledgement(seq, outcome, detail)
         meeting = await self._current(bot)
-        command = await self._store.acknowledge(bot.connection_id, seq, outcome=outcome, detail=detail)
+        if meeting.status in CHANGING and seq == meeting.command_seq and await self._configured(meeting, said):
+            return
+        command = await self._store.acknowledge(bot.connection_id, said)
         if command is None:
             raise NotFound("unknown_command", f"There is no command {seq} for this bot.")
         if command.action != "reconfigure" or not command.newest:
             return
-        applied = outcome == "applied"
+        event = _CONFIGURED[outcome]
+        applied = event is Event.CONFIGURATION_APPLIED
         if meeting.status in CHANGING or (applied and meeting.configuration != command.configuration):
-            event = Event.CONFIGURATION_APPLIED if applied else Event.CONFIGURATION_REFUSED
             configuration = command.configuration if applied else None
             report = Report(event, Source.BOT, bot.connection_id, detail=detail, configuration=configuration)
             await self._transitions.apply(meeting.meeting_id, report)
+
+    async def _configured(self, meeting: Meeting, said: Acknowledgement) -> bool:
+        """Take the word on the change that is under way in one transaction; False if that is another one by now."""
+        report = Report(
+            _CONFIGURED[said.outcome],
+            Source.BOT,
+            meeting.connection_id,
+            detail=said.detail,
+            acknowledgement=said,
+            version=meeting.version,
+        )
+        return (await self._transitions.apply(meeting.meeting_id, report, known=meeting)).applied
 
     async def _current(self, bot: BotIdentity) -> Meeting:
         meeting = await self._store.find(bot.meeting_id)

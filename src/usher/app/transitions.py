@@ -32,7 +32,19 @@ from usher.domain.lifecycle import (
 )
 from usher.domain.policy import Policy
 from usher.domain.reconcile import WorkloadName
-from usher.ports import Change, Claim, Configuration, Feed, Meeting, Meetings, Owed, Seat, Void
+from usher.ports import (
+    Acknowledgement,
+    Change,
+    Claim,
+    Configuration,
+    Feed,
+    Meeting,
+    Meetings,
+    Owed,
+    Seat,
+    StoredCommand,
+    Void,
+)
 from usher.protocol.live import MeetingTag, StatusFrame, StatusPayload, dump
 from usher.telemetry import NOT_APPLIED, TRANSITIONS
 
@@ -64,6 +76,7 @@ class Report:
         reason: Why, if the reporter knows.
         detail: Evidence for people.
         configuration: What is asked for, with `configuration_requested`.
+        acknowledgement: Of a command, with what a bot reports of a configuration.
         claim: The claimed effect that this report is the outcome of: it is completed with the change.
         version: What the report judges: if the meeting has had another event since, the report is old news.
 
@@ -76,6 +89,7 @@ class Report:
     reason: Reason | None = None
     detail: str = ""
     configuration: Configuration | None = None
+    acknowledgement: Acknowledgement | None = None
     claim: Claim | None = None
     version: int | None = None
 
@@ -87,39 +101,62 @@ class Transitions:
         meetings: The store.
         feed: Where live viewers hear of it, after commit; a loss there is healed by the version in the frame.
         policy: Deadlines and delays.
-        wake: Called after a commit that owes effects.
+        wake: Called after a commit that owes effects at once.
+        send: Called after a commit that wrote a command, with the command. What it loses, the outbox makes up for.
     """
 
-    def __init__(self, meetings: Meetings, feed: Feed, policy: Policy, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        meetings: Meetings,
+        feed: Feed,
+        policy: Policy,
+        wake: Callable[[], None],
+        send: Callable[[StoredCommand], None],
+    ) -> None:
         self._meetings = meetings
         self._feed = feed
         self._policy = policy
         self._wake = wake
+        self._send = send
 
-    async def apply(self, meeting_id: int, report: Report) -> Outcome:
+    async def apply(self, meeting_id: int, report: Report, *, known: Meeting | None = None) -> Outcome:
         """Decide what the report does to the meeting, and write it in one transaction or not at all.
 
         Safe to repeat: a repeated report is ignored.
+
+        Args:
+            meeting_id: Whose.
+            report: What is reported.
+            known: The meeting as it was read a moment ago. That spares a read where the report moves it; a report that
+                does not is judged by a fresh one.
 
         Raises:
             NotFound: There is no such meeting.
             Unavailable: The store does not answer; nothing was changed, or the change is found by repeating.
         """
+        outcome = None if known is None else await self._apply(known, report, fresh=False)
         for _ in range(_RACES):
+            if outcome is not None:
+                return outcome
             meeting = await self._meetings.find(meeting_id)
             if meeting is None:
                 raise NotFound("unknown_meeting", f"There is no meeting {meeting_id}.")
-            event = report.event if isinstance(report.event, Event) else report.event(meeting)
-            decision = _decide(meeting, event, report)
-            if not isinstance(decision, Applied):
-                return self._not_applied(decision, meeting, event, report.by)
-            changed = await self._meetings.change(self._change(meeting, decision.transition, report))
-            if isinstance(changed, Meeting):
-                self._announce_soon(changed, decision.transition, report.by)
-                return Outcome(decision, changed)
-            if changed is not Void.STALE:
-                return self._not_applied(Refused(_WHY[changed]), meeting, event, report.by)
+            outcome = await self._apply(meeting, report, fresh=True)
         raise InvariantBroken(f"meeting {meeting_id} changed {_RACES} times under one report")
+
+    async def _apply(self, meeting: Meeting, report: Report, *, fresh: bool) -> Outcome | None:
+        """Try once; None if the meeting is not as it was read, or may not be."""
+        event = report.event if isinstance(report.event, Event) else report.event(meeting)
+        decision = _decide(meeting, event, report)
+        if not isinstance(decision, Applied):
+            return self._not_applied(decision, meeting, event, report.by) if fresh else None
+        changed = await self._meetings.change(self._change(meeting, decision.transition, report))
+        if isinstance(changed, Meeting):
+            self._announce_soon(changed, decision.transition, report.by)
+            return Outcome(decision, changed)
+        if changed is Void.STALE:
+            return None
+        return self._not_applied(Refused(_WHY[changed]), meeting, event, report.by)
 
     def _not_applied(self, decision: Ignored | Refused, meeting: Meeting, event: Event, by: Source) -> Outcome:
         verdict = "ignored" if isinstance(decision, Ignored) else "refused"
@@ -132,7 +169,13 @@ class Transitions:
         self._announce_soon(meeting, transition, Source.USER)
 
     def _announce_soon(self, meeting: Meeting, transition: Transition, by: Source) -> None:
-        """Announce in the loop's next turn: whoever waits for the outcome does not wait for this as well."""
+        """Announce in the loop's next turn: whoever waits for the outcome does not wait for this as well.
+
+        A command goes first, for its bot is waited for.
+        """
+        if (action := _command(transition)) is not None:
+            wanted = meeting.desired_configuration
+            self._send(StoredCommand(meeting.command_seq, meeting.connection_id, action, wanted))
         asyncio.get_running_loop().call_soon(self._announce, meeting, transition, by)
 
     def _announce(self, meeting: Meeting, transition: Transition, by: Source) -> None:
@@ -147,7 +190,7 @@ class Transitions:
             reason=meeting.reason,
         )
         TRANSITIONS.labels(transition.event, transition.to_state).inc()
-        if transition.effects:
+        if any(effect.delay_s == 0 for effect in owed(self._policy, transition, meeting.attempt)):
             self._wake()
         self._feed.publish(meeting.meeting_id, dump(status_frame(meeting)))
 
@@ -175,6 +218,7 @@ class Transitions:
             drop_configuration=from_state in CHANGING
             and row.event not in {Event.CONFIGURATION_APPLIED, Event.CONFIGURATION_REQUESTED},
             command=_command(row),
+            acknowledgement=report.acknowledgement,
             seat=_seat(from_state, to_state),
             owed=owed(self._policy, row, meeting.attempt),
             claim=report.claim,
@@ -220,7 +264,7 @@ def deadline_s(policy: Policy, state: State) -> float | None:
 
 def owed(policy: Policy, row: Transition, attempt: int) -> tuple[Owed, ...]:
     """Return the effects that a transition owes, with their delays."""
-    delays = {Effect.TERMINATE_AFTER_GRACE: policy.leave_grace_s}
+    delays = {Effect.TERMINATE_AFTER_GRACE: policy.leave_grace_s, Effect.SEND_COMMAND: policy.command_again_s}
     if row.event is Event.RETRY_GRANTED:
         delays[Effect.LAUNCH] = policy.retry.delay_s(attempt)
     return tuple(Owed(effect, delays.get(effect, 0.0)) for effect in row.effects)

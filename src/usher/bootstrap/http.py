@@ -1,6 +1,7 @@
 """The HTTP server of the manager."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,8 +38,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def lift_file_limit() -> None:
+    """Let this process hold as many connections as the machine allows: each bot and each viewer keeps one open."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def serve_http(app: FastAPI, listener: socket.socket) -> None:
     """Serve until cancelled; open requests get a few seconds to end."""
+    lift_file_limit()
     config = uvicorn.Config(
         app,
         log_config=None,

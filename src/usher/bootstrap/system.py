@@ -29,8 +29,9 @@ from usher.api.keys import KeyCache
 from usher.app.access import AccountKeeper
 from usher.app.bots import Bots
 from usher.app.collector import Collector
+from usher.app.commands import CommandEffect, CommandSender
 from usher.app.dispatcher import Dispatcher
-from usher.app.effects import CommandEffects, WorkloadEffects, handlers
+from usher.app.effects import WorkloadEffects, handlers
 from usher.app.housekeeper import Housekeeper
 from usher.app.last_words import Legacy
 from usher.app.leases import LeaseBook
@@ -125,7 +126,9 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     policy = settings.lifecycle.policy()
     store, redis, wakeups = outside.store, outside.redis, Wakeups()
     hints, stream, access = RedisHints(redis), RedisSegmentStream(redis), RedisBotAccess(redis)
-    transitions = Transitions(store, outside.feed, policy, wakeups.wake if Role.DISPATCH in roles else hints.send)
+    channel = RedisCommandChannel(redis)
+    wake = wakeups.wake if Role.DISPATCH in roles else hints.send
+    transitions = Transitions(store, outside.feed, policy, wake, CommandSender(channel).send)
     beats = LeaseBook(store, policy)
     reports = Reports(store, transitions, credentials, beats)
     collector = Collector(stream, store, outside.feed, credentials)
@@ -141,7 +144,7 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
         legacy=legacy,
         specify=Specifier(settings, credentials),
     )
-    commands = CommandEffects(store, RedisCommandChannel(redis))
+    commands = CommandEffect(store, channel)
     finish, notify = PostMeeting(store, stream).finish, Notifier(store, outside.sender).notify
     dispatcher = Dispatcher(store, handlers(workload, commands, finish, notify), policy, wakeups)
     loops: dict[Role, Sequence[Loop]] = {

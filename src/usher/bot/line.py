@@ -13,14 +13,15 @@ log = structlog.get_logger(__name__)
 
 _TIMEOUT_S = 5.0
 _MOST_CONNECTIONS = 10
-# Longer than the time between two heartbeats, and shorter than the manager keeps a connection that is not used.
-_KEEP_ALIVE_S = 20.0
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LONGEST_JITTER = 0.2
 _GONE = 410
 _REFUSED = frozenset({401, 403, 404})
 _TOO_MANY = 429
 _NOBODY_BEHIND = frozenset({502, 504})
+
+KEEP_ALIVE_S = 20.0
+"""Longer than between two heartbeats, and shorter than the manager keeps a connection that is not used."""
 
 
 class Line:
@@ -47,7 +48,7 @@ class Line:
             base_url=f"{configuration.manager_url}/internal/bots/{configuration.connection_id}",
             headers={"Authorization": f"Bearer {configuration.token.get_secret_value()}"},
             timeout=_TIMEOUT_S,
-            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=_KEEP_ALIVE_S),
+            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_S),
             trust_env=False,
             transport=transport,
         )

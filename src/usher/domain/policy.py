@@ -47,6 +47,7 @@ class Policy:
         effect_timeout_s: How long one try may take.
         claim_s: After so long without a renewal the work of a dispatcher is somebody else's.
         claim_renewal_s: Between two renewals of claims.
+        command_again_s: Without an acknowledgement until a command is published again.
         leave_grace_s: For a graceful leave before the kill.
         kill_grace_s: For a workload to end by itself when it is being stopped.
         scheduled_lead_s: How long before its join time a bot is launched.
@@ -65,6 +66,7 @@ class Policy:
     effect_timeout_s: float = 60.0
     claim_s: float = 3.5
     claim_renewal_s: float = 1.0
+    command_again_s: float = 1.0
     leave_grace_s: float = 20.0
     kill_grace_s: float = 5.0
     scheduled_lead_s: float = 60.0

@@ -22,6 +22,7 @@ from usher.ports.channels import BotAccess, CommandChannel, Feed, Hints, Segment
 from usher.ports.launcher import Launcher, WorkloadSpec
 from usher.ports.records import (
     EXPIRED,
+    Acknowledgement,
     Beat,
     Configuration,
     HeardSegment,
@@ -41,6 +42,7 @@ from usher.ports.webhooks import Delivered, Notice, Undelivered, WebhookSender
 __all__ = [
     "EXPIRED",
     "LANES",
+    "Acknowledgement",
     "Backlog",
     "Beat",
     "BotAccess",

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from usher.domain.lifecycle import Effect, Reason, Source, State, Transition
 from usher.domain.meeting import MeetingRef
-from usher.ports.records import Configuration, Meeting
+from usher.ports.records import Acknowledgement, Configuration, Meeting
 
 
 class Lane(StrEnum):
@@ -151,6 +151,7 @@ class Change:
         adopt_configuration: The desired configuration is now in force.
         drop_configuration: The desired configuration goes back to the one in force.
         command: Action of a command to the bot (`reconfigure`, `leave`), written with the next sequence number.
+        acknowledgement: Of the bot, of a command to this attempt: written in the same transaction.
         seat: What becomes of the user's seat. `TAKE` may find none.
         owed: Effects for the outbox.
         claim: If set, the claim that this change is the outcome of: the effect is completed by the same
@@ -176,6 +177,7 @@ class Change:
     adopt_configuration: bool = False
     drop_configuration: bool = False
     command: str | None = None
+    acknowledgement: Acknowledgement | None = None
     seat: Seat = Seat.KEEP
     owed: tuple[Owed, ...] = ()
     claim: Claim | None = None

@@ -62,6 +62,7 @@ class Meeting:
         start_time: When the bot was first admitted.
         end_time: When the meeting reached a terminal state.
         data: What has no column of its own.
+        command_seq: Number of the newest command to a bot; 0 if there was none.
     """
 
     meeting_id: int
@@ -85,6 +86,7 @@ class Meeting:
     created_at: datetime
     updated_at: datetime
     data: Json
+    command_seq: int = 0
 
     @property
     def snapshot(self) -> Snapshot:
@@ -154,6 +156,15 @@ class StoredCommand:
     action: str
     configuration: Configuration
     newest: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a bot did with the command of that number: `applied` or `refused`, and why, for people."""
+
+    seq: int
+    outcome: str
+    detail: str = ""
 
 
 EXPIRED = "expired"

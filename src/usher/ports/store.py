@@ -9,6 +9,7 @@ from usher.domain.reconcile import Watched
 from usher.domain.transcript import Segment
 from usher.ports.changes import Backlog, Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
 from usher.ports.records import (
+    Acknowledgement,
     Beat,
     HeardSegment,
     Json,
@@ -121,8 +122,8 @@ class Commands(Protocol):
         """Return the unacknowledged commands of a bot with a number above `after_seq`, oldest first."""
         ...
 
-    async def acknowledge(self, connection_id: str, seq: int, *, outcome: str, detail: str) -> StoredCommand | None:
-        """Record what the bot did (`applied` or `refused`). Idempotent: the first outcome stays.
+    async def acknowledge(self, connection_id: str, said: Acknowledgement) -> StoredCommand | None:
+        """Record what the bot did. Idempotent: the first outcome stays.
 
         Older commands that the bot has passed over are `expired` with it: bots execute and acknowledge in order.
 

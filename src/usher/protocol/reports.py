@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from usher.domain.lifecycle import Reason
 
-_REASONS = frozenset({None, *Reason})
+_REASONS = frozenset(Reason)
 
 
 class _Report(BaseModel):
@@ -40,9 +40,10 @@ class Exited(_Report):
     @classmethod
     def _keep_unknown_reason(cls, said: object) -> object:
         """Move a reason of another version into the detail: a last word that is refused would make the end a crash."""
-        if not isinstance(said, dict) or said.get("reason") in _REASONS:
+        reason = said.get("reason") if isinstance(said, dict) else None
+        if not isinstance(said, dict) or reason is None or (isinstance(reason, str) and reason in _REASONS):
             return said
-        detail = f"reason: {str(said['reason'])[:100]}. {said.get('detail', '')}"
+        detail = f"reason: {str(reason)[:100]}. {said.get('detail', '')}"
         return {**said, "reason": None, "detail": detail[:4000]}
 
 

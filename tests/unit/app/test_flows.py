@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -12,11 +13,12 @@ from usher.adapters.memory.failing_launchers import ForgettingLauncher, Refusing
 from usher.adapters.memory.launcher import Machine, MemoryLauncher, Workload
 from usher.app.bots import Wish
 from usher.app.reconciler import Reconciler
+from usher.app.transitions import Report
 from usher.domain.errors import Conflict, Invalid, LimitReached, NotAllowed, NotFound, Superseded
-from usher.domain.lifecycle import Reason, State
+from usher.domain.lifecycle import Event, Reason, Source, State
 from usher.domain.meeting import Platform
 from usher.domain.reconcile import WorkloadName
-from usher.ports import IdempotencyKey
+from usher.ports import Configuration, IdempotencyKey
 
 S = State
 
@@ -104,14 +106,66 @@ async def test_stopping_twice_is_stopping_once() -> None:
     assert (await world.states(meeting.meeting_id)).count(S.STOPPING) == 1
 
 
+async def test_a_meeting_that_was_read_before_it_moved_refuses_nothing() -> None:
+    world = World()
+    inside = await world.active()
+    asked = replace(inside, status=S.REQUESTED)
+    wanted = Report(Event.CONFIGURATION_REQUESTED, Source.USER, 1, configuration=Configuration("de"))
+    outcome = await world.transitions.apply(inside.meeting_id, wanted, known=asked)
+    assert (outcome.applied, outcome.meeting.status) == (True, S.RECONFIGURING)
+    again = await world.transitions.apply(inside.meeting_id, Report(Event.ADMITTED, Source.BOT, 1), known=inside)
+    assert not again.applied
+    assert again.meeting == outcome.meeting, "what is answered is how the meeting is now"
+
+
 async def test_leave_goes_over_the_command_channel() -> None:
     world = World()
     meeting = await world.active()
     heard = world.channel.listen(meeting.connection_id)
     await stop(world)
-    await world.settle()
     assert [(c.seq, c.action) for c in await world.store.pending(meeting.connection_id, after_seq=0)] == [(1, "leave")]
-    assert json.loads(heard.get_nowait()) == {"action": "leave", "seq": 1}
+    assert json.loads(await asyncio.wait_for(heard.get(), 1.0)) == {"action": "leave", "seq": 1}
+
+
+async def test_a_command_that_nobody_acknowledges_is_published_again() -> None:
+    world = World()
+    meeting = await world.active()
+    user = await world.user()
+    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await asyncio.sleep(0.01)
+    heard = world.channel.listen(meeting.connection_id)
+    await world.settle()
+    assert heard.empty(), "its bot still has time"
+    world.clock.advance(world.policy.command_again_s)
+    await world.settle()
+    assert json.loads(heard.get_nowait())["seq"] == 1
+    await world.settle()
+    assert heard.empty(), "what is missed then is read after a heartbeat"
+
+
+async def test_a_command_that_was_acknowledged_is_not_published_again() -> None:
+    world = World()
+    meeting = await world.active()
+    user = await world.user()
+    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await asyncio.sleep(0.01)
+    heard = world.channel.listen(meeting.connection_id)
+    await world.reports.acknowledge(await world.bot_of(meeting.meeting_id), 1, outcome="applied", detail="")
+    world.clock.advance(world.policy.command_again_s)
+    await world.settle()
+    assert heard.empty()
+
+
+async def test_commands_are_published_in_the_order_of_their_numbers() -> None:
+    world = World()
+    meeting = await world.active()
+    user = await world.user()
+    heard = world.channel.listen(meeting.connection_id)
+    for language in ("de", "fr", "de"):
+        await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": language})
+    await asyncio.sleep(0.01)
+    said = [json.loads(heard.get_nowait()) for _ in range(heard.qsize())]
+    assert [(one["seq"], one["language"]) for one in said] == [(1, "de"), (2, "fr"), (3, "de")]
 
 
 async def test_a_change_of_configuration_is_applied() -> None:

@@ -11,7 +11,7 @@ from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import InvariantBroken, Unavailable
 from usher.domain.lifecycle import Reason, State
 from usher.domain.reconcile import Observation, WorkloadName
-from usher.ports import WorkloadSpec
+from usher.ports import Meeting, WorkloadSpec
 
 
 class BrokenRow(Transitions):
@@ -19,10 +19,10 @@ class BrokenRow(Transitions):
 
     broken: int
 
-    async def apply(self, meeting_id: int, report: Report) -> Outcome:
+    async def apply(self, meeting_id: int, report: Report, *, known: Meeting | None = None) -> Outcome:
         if meeting_id == self.broken:
             raise InvariantBroken("the database refuses it")
-        return await super().apply(meeting_id, report)
+        return await super().apply(meeting_id, report, known=known)
 
 
 class StuckRemoval(MemoryLauncher):
@@ -47,7 +47,7 @@ class NeverListing(MemoryLauncher):
 async def test_one_broken_row_does_not_keep_the_others_from_their_end() -> None:
     world = World()
     broken, other = await world.active("room-1"), await world.active("room-2")
-    transitions = BrokenRow(world.store, world.feed, world.policy, lambda: None)
+    transitions = BrokenRow(world.store, world.feed, world.policy, lambda: None, world.sender.send)
     transitions.broken = broken.meeting_id
     reconciler = Reconciler(world.store, transitions, world.launcher, world.legacy, world.policy)
     world.clock.advance(world.policy.deadlines.active_s + 1)

@@ -1,6 +1,7 @@
 """What goes on after something was away: managers, Redis, seats, the bot itself."""
 
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 from tests.support.world import World, exited, on_the_way, wish
@@ -9,11 +10,13 @@ from usher.app.bots import Wish
 from usher.app.dispatcher import Again, Dispatcher
 from usher.app.housekeeper import Housekeeper
 from usher.app.loops import Wakeups
+from usher.app.reports import Reports
+from usher.app.transitions import Report, Transitions
 from usher.domain.errors import LaunchRejected, Superseded
 from usher.domain.lifecycle import Effect, Event, Reason, Source, State
 from usher.domain.meeting import Platform
 from usher.domain.reconcile import WorkloadName
-from usher.ports import ClaimedEffect, Lane, Meeting, WorkloadSpec
+from usher.ports import Change, ClaimedEffect, Lane, Meeting, Store, Void, WorkloadSpec
 from usher.protocol.last_words import LastWords, UnsentExited, UnsentReport, UnsentStarted, seal
 from usher.protocol.reports import SegmentMark
 from usher.protocol.segments import SegmentEntry, SpokenSegment
@@ -212,6 +215,59 @@ async def test_the_same_configuration_again_is_not_applied_by_an_old_acknowledge
     bot = await world.bot_of(meeting.meeting_id)
     await world.reports.acknowledge(bot, 1, outcome="applied", detail="")
     assert (await world.meeting(meeting.meeting_id)).status is S.RECONFIGURING
+
+
+async def test_a_late_word_on_a_change_does_not_end_one_that_was_asked_for_in_the_meantime() -> None:
+    world = World()
+    meeting = await world.active()
+    user = await world.user()
+    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    bot = await world.bot_of(meeting.meeting_id)
+
+    class AsksMeanwhile:
+        async def change(self, change: Change) -> Meeting | Void:
+            if change.acknowledgement is not None:
+                await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "fr"})
+            return await world.store.change(change)
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has under that name
+            return getattr(world.store, name)
+
+    store = cast("Store", AsksMeanwhile())
+    door = Transitions(store, world.feed, world.policy, lambda: None, world.sender.send)
+    await Reports(store, door, world.credentials, world.beats).acknowledge(bot, 1, outcome="applied", detail="")
+    after = await world.meeting(meeting.meeting_id)
+    assert (after.status, after.configuration.language, after.desired_configuration.language) == (
+        S.RECONFIGURING,
+        "en",
+        "fr",
+    )
+    assert [command.seq for command in await world.store.pending(meeting.connection_id, after_seq=0)] == [2]
+
+
+async def test_a_launch_that_a_dead_manager_had_begun_ends_with_the_stop() -> None:
+    world = World()
+    meeting = await world.send_bot()
+    begun = Report(Event.LAUNCH_BEGUN, Source.DISPATCHER, 1)
+    await world.transitions.apply(meeting.meeting_id, begun)
+    user = await world.user()
+    await world.bots.stop(user.user_id, Platform.ROOM, "weekly-sync")
+    await world.settle()
+    ended = await world.meeting(meeting.meeting_id)
+    assert (ended.status, ended.reason) == (S.COMPLETED, Reason.STOPPED), "nobody needs the grace"
+    assert not world.machine.starts
+
+
+async def test_a_bot_that_a_dead_manager_had_launched_keeps_its_grace() -> None:
+    world = World()
+    meeting = await world.send_bot()
+    begun = await world.transitions.apply(meeting.meeting_id, Report(Event.LAUNCH_BEGUN, Source.DISPATCHER, 1))
+    await world.launcher.start(WorkloadSpec(WorkloadName(meeting.meeting_id, begun.meeting.attempt), {}))
+    user = await world.user()
+    await world.bots.stop(user.user_id, Platform.ROOM, "weekly-sync")
+    await world.settle()
+    assert (await world.meeting(meeting.meeting_id)).status is S.STOPPING
+    assert world.machine.running()
 
 
 async def test_claims_are_held_while_an_effect_runs() -> None:

@@ -21,6 +21,8 @@ def test_a_reason_of_another_version_is_kept_as_evidence() -> None:
     assert said.reason is None
     assert said.detail == "reason: removed_by_admin. at noon"
     assert Exited.model_validate_json(said.model_dump_json()) == said
+    odd = Exited.model_validate({"seq": 1, "exit_code": 0, "reason": ["left"]})
+    assert (odd.reason, odd.detail) == (None, "reason: ['left']. ")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from usher.adapters.memory.store_tables import Attendance, CommandRow, Lease, Part
+from usher.adapters.memory.store_tables import Attendance, Lease, Part
 from usher.domain.lifecycle import LIVE
-from usher.ports import EXPIRED, Beat, StoredCommand
+from usher.ports import Acknowledgement, Beat, StoredCommand
 
 
 class MemoryCommands(Part):
@@ -14,27 +14,17 @@ class MemoryCommands(Part):
 
     async def pending(self, connection_id: str, *, after_seq: int) -> Sequence[StoredCommand]:
         """Return the unacknowledged commands of a bot, oldest first."""
-        rows = self._sent_to(connection_id)
+        rows = self._tables.sent_to(connection_id)
         return [row.command for row in rows if row.outcome is None and row.command.seq > after_seq]
 
-    async def acknowledge(self, connection_id: str, seq: int, *, outcome: str, detail: str) -> StoredCommand | None:
+    async def acknowledge(self, connection_id: str, said: Acknowledgement) -> StoredCommand | None:
         """Record what the bot did; the first outcome stays."""
-        sent = self._sent_to(connection_id)
-        row = next((row for row in sent if row.command.seq == seq), None)
-        if row is None:
+        command = self._tables.acknowledge(connection_id, said)
+        if command is None:
             return None
-        for older in sent:
-            if older.command.seq < seq:
-                older.outcome = older.outcome or EXPIRED
-        if row.outcome in (None, EXPIRED):
-            row.outcome, row.detail = outcome, detail
-        newest = max(each.command.seq for each in sent if each.command.action == row.command.action)
-        return replace(row.command, newest=seq == newest)
-
-    def _sent_to(self, connection_id: str) -> list[CommandRow]:
-        meeting_id = self._tables.connections.get(connection_id, 0)
-        rows = self._tables.commands.get(meeting_id, ())
-        return [row for row in rows if row.command.connection_id == connection_id]
+        sent = self._tables.sent_to(connection_id)
+        newest = max(each.command.seq for each in sent if each.command.action == command.action)
+        return replace(command, newest=said.seq == newest)
 
 
 class MemoryLeases(MemoryCommands):
@@ -57,6 +47,6 @@ class MemoryLeases(MemoryCommands):
             current = meeting.connection_id == connection_id and meeting.status in LIVE
             if current:
                 tables.leases[meeting.meeting_id] = Lease(meeting.attempt, tables.after(lease_s))
-            newest_seq = max((row.command.seq for row in self._sent_to(connection_id)), default=0)
+            newest_seq = max((row.command.seq for row in self._tables.sent_to(connection_id)), default=0)
             beats[connection_id] = Beat(current, newest_seq)
         return beats

@@ -92,6 +92,7 @@ def _changed(meeting: Meeting, wanted: Change, now: datetime) -> Meeting:
         start_time=start_time,
         end_time=now if to_state in TERMINAL else meeting.end_time,
         updated_at=now,
+        command_seq=meeting.command_seq + (wanted.command is not None),
     )
 
 
@@ -134,9 +135,12 @@ def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
         for row in tables.commands.get(meeting_id, ()):
             row.outcome = row.outcome or EXPIRED
     if wanted.command is not None:
-        rows = tables.commands.setdefault(meeting_id, [])
-        command = StoredCommand(len(rows) + 1, changed.connection_id, wanted.command, changed.desired_configuration)
-        rows.append(CommandRow(command))
+        command = StoredCommand(
+            changed.command_seq, changed.connection_id, wanted.command, changed.desired_configuration
+        )
+        tables.commands.setdefault(meeting_id, []).append(CommandRow(command))
+    if wanted.acknowledgement is not None:
+        tables.acknowledge(changed.connection_id, wanted.acknowledgement)
     if wanted.claim is not None:
         del tables.outbox[wanted.claim.effect_id]
     if changed.status in TERMINAL:

@@ -7,7 +7,7 @@ from itertools import count
 
 from usher.domain.lifecycle import Effect
 from usher.domain.transcript import Segment
-from usher.ports import Lane, Meeting, MeetingEvent, Session, StoredCommand, User, Webhook
+from usher.ports import EXPIRED, Acknowledgement, Lane, Meeting, MeetingEvent, Session, StoredCommand, User, Webhook
 
 Now = Callable[[], datetime]
 
@@ -98,6 +98,24 @@ class Tables:
         """Return the claimed row, or None if the claim was lost."""
         row = self.outbox.get(effect_id)
         return row if row and row.buried_at is None and row.token == token and row.claimed(self.now()) else None
+
+    def sent_to(self, connection_id: str) -> list[CommandRow]:
+        """Return the commands to one bot, oldest first."""
+        rows = self.commands.get(self.connections.get(connection_id, 0), ())
+        return [row for row in rows if row.command.connection_id == connection_id]
+
+    def acknowledge(self, connection_id: str, said: Acknowledgement) -> StoredCommand | None:
+        """Write what a bot did with a command; the first outcome stays. None if it was never sent such a one."""
+        sent = self.sent_to(connection_id)
+        row = next((row for row in sent if row.command.seq == said.seq), None)
+        if row is None:
+            return None
+        for older in sent:
+            if older.command.seq < said.seq:
+                older.outcome = older.outcome or EXPIRED
+        if row.outcome in (None, EXPIRED):
+            row.outcome, row.detail = said.outcome, said.detail
+        return row.command
 
 
 class Part:

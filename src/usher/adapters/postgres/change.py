@@ -1,10 +1,11 @@
 """Changing a meeting: one statement that writes all of a decision or nothing, and a second one that says why not."""
 
+from usher.adapters.postgres.commands import ACKNOWLEDGED
 from usher.adapters.postgres.creation import NOTICES, owed_rows
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.rows import MEETING_COLUMNS, NO_STATE, meeting_from, sql, storable
 from usher.domain.lifecycle import IN_MEETING, TERMINAL
-from usher.ports import EXPIRED, Change, Meeting, Seat, Void
+from usher.ports import EXPIRED, Acknowledgement, Change, Meeting, Seat, Void
 
 # Every part of one statement sees the same snapshot, and a part that has written cannot be taken back by a later
 # one. So the gates (claim, seat) only lock, the compare-and-set on the version decides, and all that is written is
@@ -13,7 +14,7 @@ _CHANGE = """
 WITH <gates>m AS (
     UPDATE meetings AS m SET <assignments>
     <from>WHERE m.id = $1 AND m.version = $2
-    RETURNING <columns>, m.command_seq
+    RETURNING <columns>
 ), event AS (
     INSERT INTO meeting_events
         (meeting_id, version, event, from_state, to_state, reported_by, attempt, reason, detail)
@@ -203,6 +204,8 @@ def _writes(wanted: Change, arguments: _Arguments) -> str:
     writes = ""
     if wanted.command is not None:
         writes += sql(_COMMAND, action=arguments.put(wanted.command, "text"))
+    if wanted.acknowledgement is not None:
+        writes += _acknowledge(wanted.acknowledgement, arguments)
     if wanted.expire_commands:
         writes += _EXPIRE
     if wanted.next_connection_id is not None:
@@ -212,3 +215,14 @@ def _writes(wanted: Change, arguments: _Arguments) -> str:
     first = len(arguments) + 1
     arguments += [owed.delay_s for owed in wanted.owed]
     return writes + owed_rows(tuple(owed.effect for owed in wanted.owed), first=first) + NOTICES
+
+
+def _acknowledge(said: Acknowledgement, arguments: _Arguments) -> str:
+    return ", " + sql(
+        ACKNOWLEDGED,
+        source="FROM m",
+        connection="m.connection_id",
+        seq=arguments.put(said.seq, "integer"),
+        outcome=arguments.put(said.outcome, "text"),
+        detail=arguments.put(storable(said.detail), "text"),
+    )

@@ -25,7 +25,7 @@ MEETING_COLUMNS = (
     "m.id, m.user_id, m.platform, m.platform_specific_id, m.meeting_url, m.bot_name, m.status, m.version, m.attempt, "
     "m.connection_id, m.stop_requested, m.language, m.task, m.desired_language, m.desired_task, m.reason, "
     "m.failure_stage, m.bot_container_id, m.deadline_at, m.join_at, m.start_time, m.end_time, m.created_at, "
-    "m.updated_at, m.data"
+    "m.updated_at, m.data, m.command_seq"
 )
 """What `meeting_from` reads, in its order, of a table called `m`."""
 

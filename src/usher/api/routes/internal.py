@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from usher.api.auth import ByBot
 from usher.api.problems import responses
-from usher.app.effects import wire_command
+from usher.app.commands import wire_command
 from usher.protocol.commands import CommandOutcome, PendingCommands
 from usher.protocol.reports import Exited, Heartbeat, HeartbeatAnswer, ReportAnswer, Started, Status
 
