@@ -16,8 +16,14 @@ async def test_one_manager_and_nothing_goes_wrong(stage: Stage) -> None:
         await world.manager()
         await until_in(world, await send_all(world))
         assert await world.caller.configure("stays-1", "de")
+        await world.burglar.strike()
         evidence = await stop_all(world)
         assert evidence.confirmed
+        viewer = world.caller.viewer
+        assert viewer.filled < len(viewer.frames), "live frames are not pushed"
+        assert {one.where.split()[0] for one in evidence.accesses} == {"HTTP", "Redis"}, (
+            "the burglar's keys fit nothing"
+        )
 
 
 @story

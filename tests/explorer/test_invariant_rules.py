@@ -227,8 +227,13 @@ PLANTED: dict[str, tuple[str, Evidence]] = {
     "a webhook for nothing": ("I10", replace(_good(), deliveries=[*(_good().deliveries or ()), Delivery("w6", 7, 6)])),
     "a webhook under two ids": ("I10", replace(_good(), deliveries=[*(_good().deliveries or ()), Delivery("x", 7, 1)])),
     "a gap in the feed": ("I11", replace(_good(), feeds=[replace(_good().feeds[0], version=3), _good().feeds[1]])),
+    "a feed that ends too early": ("I11", replace(_good(), feeds=_good().feeds[:1])),
     "settled after the claim": ("I12", replace(_good(), settlements=[Settlement(7, _S0 + 6, _S0 + 5)])),
     "another bot's channel": ("I13", replace(_good(), accesses=[Access("c7.1", "c8.1", "redis", _S0)])),
+    "a token that outlives its attempt": (
+        "I13",
+        replace(_good(), accesses=[Access("c7.1", "c7.1", "HTTP", _S0, over=True)]),
+    ),
     "an account that is left over": ("I13", replace(_good(), accounts=["c7.1"])),
     "deleted text is stored": ("I14", replace(_good(), deleted=[7])),
     "deleted text is in the stream": ("I14", replace(_good(), stored=[], deleted=[7], traces=[(7, "stream")])),

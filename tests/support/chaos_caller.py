@@ -4,11 +4,13 @@ import asyncio
 import itertools
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 from tests.support.chaos_script import Script
+from tests.support.chaos_viewer import Viewer
 from tests.support.invariants.evidence import KeyUse, Sighting
 
 from usher.domain.lifecycle import State
@@ -27,6 +29,9 @@ class Caller:
         url: Base URL of the API.
         api_key: The user's key.
         user_id: Whose.
+
+    Attributes:
+        viewer: Watches every meeting that is sent, once somebody runs it.
     """
 
     def __init__(self, url: str, api_key: str, user_id: int) -> None:
@@ -37,6 +42,7 @@ class Caller:
         self._http = httpx.AsyncClient(
             base_url=url, headers={"X-API-Key": api_key}, timeout=_ANSWER_S, trust_env=False, follow_redirects=False
         )
+        self.viewer = Viewer(url, api_key, self.events)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -58,6 +64,7 @@ class Caller:
         meeting_id = answer.json().get("id") if answer.is_success else None
         self.key_uses.append(KeyUse(self._user_id, key, json.dumps(body), answer.status_code, meeting_id))
         assert meeting_id is not None, f"POST /bots was answered {answer.status_code}: {answer.text}"
+        self.viewer.follow(int(meeting_id), body["native_meeting_id"])
         return int(meeting_id)
 
     async def stop(self, name: str) -> None:
@@ -78,6 +85,13 @@ class Caller:
         assert answer.is_success, answer.text
         self._note(answer.json())
         found: dict[str, Any] = answer.json()
+        return found
+
+    async def events(self, meeting_id: int) -> Sequence[dict[str, Any]]:
+        """Return the history of a meeting."""
+        answer = await self._until_answered("GET", f"/meetings/{meeting_id}/events")
+        assert answer.is_success, answer.text
+        found: list[dict[str, Any]] = answer.json()["events"]
         return found
 
     async def _until_answered(

@@ -1,19 +1,25 @@
 """Evidence of a story with real processes: from PostgreSQL, the launcher, the process table and the bots' diaries."""
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from redis.exceptions import RedisError
+from tests.support.chaos_burglar import FORGED
 from tests.support.chaos_diaries import read_diaries
+from tests.support.chaos_moves import bot_moves
+from tests.support.chaos_witness import held, settlements
 from tests.support.chaos_world import LIMIT, World
 from tests.support.invariants import violations
 from tests.support.invariants.evidence import (
+    Access,
     Allowance,
     Answer,
     CommandRecord,
     Evidence,
+    Fill,
     Leftover,
     Life,
     StoredSegment,
@@ -23,10 +29,12 @@ from usher.adapters.redis.access import RedisBotAccess
 from usher.adapters.redis.connection import connect
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import TERMINAL, Effect
+from usher.domain.policy import Policy
 from usher.ports import Mark, Page
 from usher.protocol.segments import STREAM
 
 _SEGMENTS = "SELECT meeting_id, segment_id, revision, completed FROM transcriptions"
+_FORGED = "SELECT meeting_id, segment_id FROM transcriptions WHERE segment_id LIKE $1"
 _COMMANDS = "SELECT connection_id, seq, action, outcome FROM commands ORDER BY meeting_id, seq"
 _OUTBOX = "SELECT meeting_id, effect, buried_at IS NOT NULL FROM outbox"
 
@@ -85,16 +93,20 @@ async def converged(
 async def gather(world: World) -> Evidence:
     """Collect what is known of a story."""
     meetings = await world.store.list_of_user(world.user_id, Page(limit=_MOST_MEETINGS))
+    events = {one.meeting_id: await world.store.events(one.meeting_id) for one in meetings}
     diaries = read_diaries(world.diaries)
+    feed, policy = await world.caller.viewer.caught_up(), world.pace.policy()
+    lives = world.lives.lives()
+    await world.burglar.try_the_dead()
     return Evidence(
         meetings=meetings,
-        events={one.meeting_id: await world.store.events(one.meeting_id) for one in meetings},
+        events=events,
         limits={world.user_id: LIMIT},
-        lives=world.lives.lives(),
+        lives=lives,
         now_s=await world.now_s(),
         outages=world.outages,
         settled=not await unsettled(world),
-        policy=world.pace.policy(),
+        policy=policy,
         allowance=ALLOWANCE,
         commands=await _commands(world),
         executed={one.connection_id: [line["seq"] for line in one.lines("executed")] for one in diaries},
@@ -115,8 +127,28 @@ async def gather(world: World) -> Evidence:
         ],
         deliveries=world.inbox.deliveries,
         key_uses=world.caller.key_uses,
-        sightings=world.caller.sightings,
+        sightings=[*world.caller.sightings, *world.caller.viewer.frames],
+        feeds=feed,
+        accesses=[*world.burglar.accesses, *await _forged(world)],
+        settlements=await settlements(world.rows),
+        moves=bot_moves(events, diaries, time.time() - time.monotonic()),
+        fills=[*world.gauges.fills(), *await held(world.rows, policy), *_attempts(lives, policy)],
     )
+
+
+async def _forged(world: World) -> list[Access]:
+    """Return what bots have put into the transcripts of others."""
+    connections = {row[0]: row[1] for row in await world.rows("SELECT id, connection_id FROM meetings")}
+    return [
+        Access(segment_id.removeprefix(FORGED), connections[meeting_id], "the transcript", time.time())
+        for meeting_id, segment_id in await world.rows(_FORGED, f"{FORGED}%")
+    ]
+
+
+def _attempts(lives: Sequence[Life], policy: Policy) -> list[Fill]:
+    """Return how often the bots of meetings were started."""
+    most = max((life.workload.attempt for life in lives), default=0)
+    return [Fill("the number of attempts of a meeting", most, policy.max_attempts)]
 
 
 async def _commands(world: World) -> dict[str, list[CommandRecord]]:

@@ -21,15 +21,15 @@ class Manager:
     """A running manager.
 
     Attributes:
+        pid: Its process.
         port: Where its API listens on 127.0.0.1.
         log: What it prints.
         code: Exit code, negative for a signal; None while it runs.
     """
 
     def __init__(self, name: str, pid: int, port: int, log: Path) -> None:
-        self.name, self.port, self.log = name, port, log
+        self.name, self.pid, self.port, self.log = name, pid, port, log
         self.code: int | None = None
-        self._pid = pid
 
     def kill(self) -> None:
         """End it without a warning."""
@@ -57,7 +57,7 @@ class Manager:
     def is_paused(self) -> bool:
         """Whether it is stopped as it stands. Source: proc_pid_stat(5), field 3."""
         with suppress(OSError):
-            return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
         return False
 
     async def is_up(self) -> None:
@@ -72,7 +72,7 @@ class Manager:
     def _signal(self, number: signal.Signals) -> None:
         if self.code is None:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+                os.kill(self.pid, number)
 
 
 @asynccontextmanager

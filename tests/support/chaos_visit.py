@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import os
 import signal
 import time
@@ -10,9 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import structlog
 from redis.asyncio import Redis
+from tests.support.chaos_overheard import WatchedTransport, diary
 from tests.support.chaos_script import NEVER_S, Script
 
 from usher.bot.bot import Bot
@@ -23,36 +22,9 @@ from usher.protocol.bot import BotConfiguration
 from usher.protocol.commands import Command, CommandOutcome
 from usher.protocol.segments import SegmentEntry, SpokenSegment
 
-diary = structlog.get_logger("diary")
-
 _REDIS_S = 5.0
 _REPORT_S = 60.0
 _DEATH = 9
-
-
-class WatchedTransport(httpx.AsyncHTTPTransport):
-    """Notes what the manager answers."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and note the answer before anybody acts on it."""
-        sent_s = time.monotonic()
-        answer = await super().handle_async_request(request)
-        body = await answer.aread()
-        said = json.loads(body) if body.startswith(b"{") else {}
-        report = request.url.path.partition("/internal/bots/")[2].partition("/")[2]
-        if report == "heartbeat":
-            for mark in said.get("stored", ()):
-                diary.info("confirmed", segment_id=mark["segment_id"], revision=mark["revision"])
-        elif request.method == "POST":
-            diary.info(
-                "answered",
-                report=f"{report}#{json.loads(request.content).get('seq', 0)}",
-                status=answer.status_code,
-                outcome=said.get("outcome", ""),
-                arrived_s=sent_s,
-                answered_s=time.monotonic(),
-            )
-        return answer
 
 
 class ScriptedVisit:
@@ -61,11 +33,12 @@ class ScriptedVisit:
     def __init__(self, configuration: BotConfiguration, redis: Redis, last_words: Path | None) -> None:
         self._configuration = configuration
         self._script = Script.from_name(configuration.bot_name)
+        self._last_words = LastWordsFile(last_words)
         self.bot = Bot(
             configuration,
             redis=redis,
             stay=self._stay,
-            keep=LastWordsFile(last_words).keep,
+            keep=self._keep,
             executed=_note_executed,
             transport=WatchedTransport(),
         )
@@ -96,6 +69,12 @@ class ScriptedVisit:
             await asyncio.sleep(script.leave_s)
             raise
         return Ending(1, Reason.CRASHED, "the script is over")
+
+    def _keep(self, document: bytes | None) -> None:
+        """Note what somebody may find when this bot is gone, before it can be found."""
+        reports = [report["kind"] for report in self.bot.callbacks.unanswered()] if document else []
+        diary.info("left_behind", reports=reports, left_s=time.monotonic())
+        self._last_words.keep(document)
 
     async def _talk(self) -> None:
         """Say one sentence after another, each first as a guess and then for good."""

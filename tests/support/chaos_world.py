@@ -12,11 +12,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+from tests.support.chaos_burglar import Burglar
 from tests.support.chaos_caller import Caller
+from tests.support.chaos_gauges import Gauges, Server, SocketTable
 from tests.support.chaos_inbox import Inbox
 from tests.support.chaos_lives import Lives, ProcessTable
 from tests.support.chaos_managers import Manager, born
 from tests.support.chaos_nursery import Birth
+from tests.support.chaos_witness import as_holder, call_witness
 from tests.support.tcp_proxy import LOOPBACK, TcpProxy
 
 from usher.adapters.embedded.ports import free_port
@@ -43,8 +46,13 @@ PACE = LifecycleSettings(
 )
 """Quick where nothing depends on the machine, generous where it might be slow."""
 
+_POOL = 6
+_POSTGRES = Server("PostgreSQL", 2 * _POOL)
+"""Each connection of the pool, and beside each the one that asks for its statement to be cancelled."""
+_REDIS = Server("Redis", 32)
+
 _CALLED_FOR = (None, 0, -signal.SIGKILL)
-_PROCESSES = ProcessTable()
+_PROCESSES, _SOCKETS = ProcessTable(), SocketTable()
 _GIVE_UP_S = 90.0
 _LOOK_S = 0.15
 _ASK_S = 10.0
@@ -70,9 +78,14 @@ class World:
         store: For looking at the database, past all proxies.
         links: What can be disturbed. The user and the bots speak to whichever manager `front` finds.
         inbox: Where the user's webhook leads.
+        caller: The user, who watches every meeting live.
+        lives: What runs.
+        gauges: How many connections managers have.
+        burglar: Tries bots' credentials on what is not theirs.
         environment: Of managers.
         managers: All that were started, in order.
         outages: Spans in which nobody could act, in seconds since the epoch by the database's clock.
+        watchers: What notes evidence while the story goes on.
     """
 
     directory: Path
@@ -87,8 +100,11 @@ class World:
     user_id: int
     pace: LifecycleSettings
     lives: Lives
+    gauges: Gauges
+    burglar: Burglar
     managers: list[Manager] = field(default_factory=list)
     outages: list[tuple[float, float]] = field(default_factory=list)
+    watchers: list[asyncio.Task[None]] = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -111,7 +127,8 @@ class World:
             variables: Settings that differ from the other managers'.
         """
         port, name = free_port(), f"manager-{len(self.managers) + 1}"
-        environment = {**self.environment, "USHER_API__PORT": str(port), **variables}
+        dsn = as_holder(self.environment["USHER_DATABASE__DSN"], name)
+        environment = {**self.environment, "USHER_API__PORT": str(port), "USHER_DATABASE__DSN": dsn, **variables}
         birth = Birth(arguments, environment, str(self.directory / f"{name}.log"), afresh=afresh)
         manager = await self.stack.enter_async_context(born(self.nursery, name, birth, port))
         self.managers.append(manager)
@@ -133,7 +150,10 @@ class World:
         return float((await self.rows("SELECT extract(epoch FROM clock_timestamp())::float8"))[0][0])
 
     def require_managers(self) -> None:
-        """Fail if a manager has ended that nobody ended."""
+        """Fail if a manager has ended that nobody ended, or if nobody watches any more."""
+        for watcher in self.watchers:
+            if watcher.done():
+                watcher.result()
         fallen = [one.name for one in self.managers if one.code not in _CALLED_FOR]
         assert not fallen, f"ended by themselves: {fallen}"
 
@@ -203,6 +223,7 @@ async def open_world(
         links.redis.upstreams = links.bots_redis.upstreams = [_port(redis.url)]
         pool = await asyncpg.create_pool(dsn, min_size=0, max_size=2, timeout=_ASK_S, command_timeout=_ASK_S)
         stack.callback(pool.terminate)
+        await call_witness(pool)
         store = await PostgresStore.connect(dsn, pool_size=2)
         stack.push_async_callback(store.close)
         user = await store.create_user("caller@example.com", name=None, max_concurrent_bots=LIMIT)
@@ -210,12 +231,15 @@ async def open_world(
         await store.add_token(user.user_id, digest(key))
         inbox = await stack.enter_async_context(Inbox())
         await store.put_webhook(user.user_id, Webhook(inbox.url, new_secret()))
-        caller = Caller(f"http://{LOOPBACK}:{links.front.port}", key, user.user_id)
+        front = f"http://{LOOPBACK}:{links.front.port}"
+        caller = Caller(front, key, user.user_id)
         stack.push_async_callback(caller.close)
         environment = _environment(directory, dsn, redis.url, links, pace, proxied=proxied)
         lives = Lives(directory / "usher" / "bots", _PROCESSES)
-        watching = asyncio.create_task(lives.run())
-        stack.callback(watching.cancel)
+        postgres, cache = (_port(dsn), links.postgres.port), (_port(redis.url), links.redis.port)
+        gauges = Gauges({**dict.fromkeys(postgres, _POSTGRES), **dict.fromkeys(cache, _REDIS)}, _SOCKETS)
+        burglar = Burglar(front, redis.url, SECRET, directory / "diaries", lives.look)
+        stack.push_async_callback(burglar.close)
         world = World(
             directory,
             nursery,
@@ -229,10 +253,26 @@ async def open_world(
             user.user_id,
             pace,
             lives,
+            gauges,
+            burglar,
             stack=stack,
         )
+        _watch(world)
         stack.callback(world.end_bots)
         yield world
+
+
+def _watch(world: World) -> None:
+    """Let everything that notes evidence do so until the world is left."""
+    for watching in (
+        world.lives.run(),
+        world.gauges.run(world.managers),
+        world.caller.viewer.run(),
+        world.burglar.run(),
+    ):
+        watcher = asyncio.create_task(watching)
+        world.stack.callback(watcher.cancel)
+        world.watchers.append(watcher)
 
 
 def _environment(
@@ -245,7 +285,7 @@ def _environment(
         **bare_environment(),
         **limits,
         "USHER_DATABASE__DSN": _by_way_of(dsn, links.postgres) if proxied else dsn,
-        "USHER_DATABASE__POOL_SIZE": "6",
+        "USHER_DATABASE__POOL_SIZE": str(_POOL),
         "USHER_DATABASE__TIMEOUT_S": "5",
         "USHER_REDIS__URL": _by_way_of(redis_url, links.redis) if proxied else redis_url,
         "USHER_REDIS__BOT_URL": _by_way_of(redis_url, links.bots_redis) if proxied else redis_url,

@@ -1,7 +1,8 @@
 """What a scenario leaves to be judged: the rows, what the launcher says ran, and what bots and callers noted.
 
-Every field may be left out; a rule says nothing about what nobody noted. All times are seconds since the epoch by the
-store's clock, as the `at` of a history's events is.
+Every field may be left out; a rule says nothing about what nobody noted. Nobody notes `deleted` and `traces` yet: the
+API does not delete transcripts, so nothing is known of I14. All times are seconds since the epoch by the store's clock,
+as the `at` of a history's events is.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -133,12 +134,17 @@ class BotMove:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Something that a bot's credentials opened: whose they were, what they were used on, and where."""
+    """Something that a bot's credentials opened: whose they were, what they were used on, and where.
+
+    Attributes:
+        over: Whether their attempt was known to be over before they were tried.
+    """
 
     connection_id: str
     target: str
     where: str
     at_s: float
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +201,12 @@ class Evidence:
         subscribers: Users who have had a webhook from the start; None if all have.
         deliveries: Webhooks that arrived; None if nobody took them.
         undelivered: (meeting, version) of webhooks that are still being tried.
-        feeds: Status frames as live subscribers got them, after resume.
+        feeds: Changes of state as live subscribers learned them, after resume.
+        settlements: What was written under claims.
+        accesses: What bots' credentials opened, of their own things and of others'.
         deleted: Meetings whose transcript was deleted.
         traces: (meeting, store) where text of a meeting was found after its deletion.
+        fills: How full queues, pools and the like were.
         twin: Evidence of the same story with another wall clock.
     """
 

@@ -118,13 +118,17 @@ def webhooks_arrive(evidence: Evidence) -> Iterator[str]:
 
 
 def feeds_have_no_gaps(evidence: Evidence) -> Iterator[str]:
-    """I11: a live subscriber gets the versions of a meeting in order and without gaps."""
+    """I11: a live subscriber gets the versions of a meeting in order, without gaps, and in the end all of them."""
     newest: dict[tuple[str, int], int] = {}
     for frame in evidence.feeds:
         key = (frame.observer, frame.meeting_id)
         if key in newest and frame.version != newest[key] + 1:
             yield f"I11: meeting {frame.meeting_id}: {frame.observer} got version {frame.version} after {newest[key]}"
         newest[key] = frame.version
+    for (observer, meeting_id), version in newest.items() if evidence.settled else ():
+        last = max((line.version for line in evidence.events.get(meeting_id, ())), default=version)
+        if version < last:
+            yield f"I11: meeting {meeting_id}: {observer} got version {version} last, and there is version {last}"
 
 
 def credentials_reach_one_bot(evidence: Evidence) -> Iterator[str]:
@@ -132,6 +136,8 @@ def credentials_reach_one_bot(evidence: Evidence) -> Iterator[str]:
     for access in evidence.accesses:
         if access.connection_id != access.target:
             yield f"I13: connection {access.connection_id}: reached {access.target} on {access.where}"
+        if access.over:
+            yield f"I13: connection {access.connection_id}: reached {access.where} although its attempt was over"
     if evidence.accounts is None or not evidence.settled:
         return
     wanted = {meeting.connection_id for meeting in evidence.meetings if meeting.status in HAS_WORKLOAD}
