@@ -63,7 +63,8 @@ async def next_frame(subscription: Subscription) -> Json:
 
 
 async def heard_again(world: RealRedis, viewer: Subscription) -> Json:
-    """Publish until something arrives: nobody can see from outside when the feed is connected again."""
+    """Wait for the word that there was a gap, then publish until something arrives."""
+    assert await next_frame(viewer) == {}
     hearing = asyncio.create_task(next_frame(viewer))
     async with asyncio.timeout(PATIENCE_S):
         while not hearing.done():

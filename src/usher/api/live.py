@@ -6,7 +6,7 @@ slowly for its bounded queue it gets the present state again instead of the fram
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -28,6 +28,7 @@ router = APIRouter()
 _MOST_MEETINGS = 500
 _MOST_FRAMES = 1000
 _SEND_TIMEOUT_S = 30.0
+_GOODBYE_S = 5.0
 _CLOSE_NOT_ALLOWED = 4401
 _CLOSE_UNAVAILABLE = 4503
 
@@ -53,13 +54,19 @@ async def live(socket: WebSocket) -> None:
         pass
     except* TimeoutError:
         log.info("viewer_dropped", why="too slow")
+    except* Unavailable as group:
+        log.warning("viewer_dropped", why=str(group.exceptions[0]))
+        await _close(socket, "unavailable", _CLOSE_UNAVAILABLE)
     finally:
         LIVE_VIEWERS.dec()
 
 
 async def _close(socket: WebSocket, error: str, code: int) -> None:
-    await socket.send_json({"type": "error", "error": error})
-    await socket.close(code)
+    """Say goodbye, if somebody is there to hear it."""
+    with suppress(WebSocketDisconnect, TimeoutError):
+        async with asyncio.timeout(_GOODBYE_S):
+            await socket.send_json({"type": "error", "error": error})
+            await socket.close(code)
 
 
 class _Viewer:
@@ -132,7 +139,8 @@ class _Viewer:
     async def _follow(self, meeting_id: int) -> None:
         """Listen first, then tell the present state: nothing that happens in between is missed.
 
-        A gap (frames dropped here, or a version that never came) is healed by telling the present state again.
+        A gap (frames dropped here, a connection to Redis that was lost, or a version that never came) is healed by
+        telling the present state again.
         """
         async with self._context.feed.subscribe(meeting_id) as subscription:
             version, lost = await self._tell_present(meeting_id), 0

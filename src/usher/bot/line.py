@@ -1,4 +1,4 @@
-"""The line to the manager: one HTTP client for one attempt, which notices when the attempt is over."""
+"""The line to the manager: HTTP for one attempt, which notices when the attempt is over."""
 
 import asyncio
 import random
@@ -44,13 +44,11 @@ class Line:
         retry_s: tuple[float, ...] = _RETRY_S,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._http = httpx.AsyncClient(
-            base_url=f"{configuration.manager_url}/internal/bots/{configuration.connection_id}",
-            headers={"Authorization": f"Bearer {configuration.token.get_secret_value()}"},
-            timeout=_TIMEOUT_S,
-            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_S),
-            trust_env=False,
-            transport=transport,
+        self._url = f"{configuration.manager_url}/internal/bots/{configuration.connection_id}"
+        self._headers = {"Authorization": f"Bearer {configuration.token.get_secret_value()}"}
+        # Not a client: there is nothing to be redirected to, no cookie and no proxy of the environment to be found.
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, keepalive_expiry=KEEP_ALIVE_S), trust_env=False
         )
         self._closes = transport is None
         self._retry_s = retry_s
@@ -62,7 +60,7 @@ class Line:
     async def close(self) -> None:
         """Close the connections."""
         if self._closes:
-            await self._http.aclose()
+            await self._transport.aclose()
 
     async def ask(
         self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = _TIMEOUT_S
@@ -74,7 +72,7 @@ class Line:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                answer = await self._http.request(method, path, json=body)
+                answer = await self._send(method, path, body)
         except (httpx.HTTPError, TimeoutError) as error:
             log.warning("manager_unreachable", path=path.partition("?")[0], error=type(error).__name__)
             return None
@@ -84,6 +82,15 @@ class Line:
         if status == _GONE or (status in _REFUSED and not path.startswith("/commands/")):
             self.over.set()
         return None if status >= 500 or status == _TOO_MANY else answer
+
+    async def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        request = httpx.Request(method, self._url + path, headers=self._headers, json=body)
+        answer = await self._transport.handle_async_request(request)
+        try:
+            await answer.aread()
+        finally:
+            await answer.aclose()
+        return answer
 
     async def ask_until_answered(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response | None:
         """Send one request until it is answered; None if the attempt was over first."""

@@ -85,7 +85,7 @@ class Subscription(Protocol):
         ...
 
     def __aiter__(self) -> AsyncIterator[Json]:
-        """Iterate over frames as they come, without end."""
+        """Iterate over frames as they come, without end; an empty one says that frames may have been lost before."""
         ...
 
 

@@ -78,11 +78,17 @@ class RedisSubscription:
 
 
 class _Channel:
-    """Who listens here to one channel; `ready` while Redis is known to deliver it."""
+    """Who listens here to one channel; `ready` while Redis is known to deliver it, `gap` since it last was."""
 
     def __init__(self) -> None:
         self.listeners: set[RedisSubscription] = set()
         self.ready = asyncio.Event()
+        self.gap = False
+
+    def offer(self, frame: Json) -> None:
+        """Give every listener a frame."""
+        for listener in self.listeners:
+            listener.offer(frame)
 
 
 class RedisFeed:
@@ -183,6 +189,7 @@ class RedisFeed:
         had = [channel for channel in self._channels.values() if channel.ready.is_set()]
         for channel in had:
             channel.ready.clear()
+            channel.gap = True
             for listener in channel.listeners:
                 listener.lost += 1
         return bool(had)
@@ -192,13 +199,13 @@ class RedisFeed:
         channel = self._channels.get(name)
         if channel is None:
             return
-        if data is None:
-            channel.ready.set()
+        if data is not None:
+            try:
+                channel.offer(json.loads(data))
+            except ValueError:
+                log.warning("frame_unreadable", channel=name)
             return
-        try:
-            frame: Json = json.loads(data)
-        except ValueError:
-            log.warning("frame_unreadable", channel=name)
-            return
-        for listener in channel.listeners:
-            listener.offer(frame)
+        channel.ready.set()
+        if channel.gap:
+            channel.gap = False
+            channel.offer({})
