@@ -50,7 +50,8 @@ async def measure(effort: Effort) -> Measured:
         remarks=(
             _remark("usher", rounds.usher),
             _remark("floor", rounds.floor),
-            f"ratio {p50.value:.2f} at p50, {p99.value:.2f} at p99; executed after {median(waits) * 1000:.2f} ms (p50)",
+            f"ratio {p50.value:.2f} at p50, {p99.value:.2f} at p99",
+            f"executed after {median(waits) * 1000:.2f} ms (p50); what is left is the acknowledgement",
             loss.remark,
         ),
     )

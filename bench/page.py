@@ -56,6 +56,10 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
   as `PUT …/config` writes them, and sent to bots while every second a tenth of all connections to Redis is cut, and
   every fifth second Redis is emptied; each command has to be executed once, by the bots' own word. There are 200,000,
   which takes some minutes; `python -m bench.loss --commands 1000000` is the same for whoever has half an hour.
+  Where the time goes: between idle processes most of what a message costs is to wake the next one. The floor wakes four
+  (Redis, the other process, Redis, the first one). A command wakes Redis and its bot until it is executed, after which
+  the acknowledgement wakes the manager, PostgreSQL and the manager again to read the meeting, the same two to write it
+  durably, and the bot: eight, which is twice the floor before anything is computed or written.
 * **A fleet** (B5). CPU time is that of the manager's process alone, over a minute without other load. Then the API of
   this manager and that of one without bots, which runs beside it on the same machine, are asked the same in turn: what
   the simulation itself takes from the machine, both feel.

@@ -1,7 +1,6 @@
 """The handlers of effects. Each is idempotent: an effect runs at least once, and may run again after a crash."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import structlog
 
@@ -26,7 +25,6 @@ from usher.domain.reconcile import Exited, Gone, Observation, WorkloadName
 from usher.ports import (
     BotAccess,
     ClaimedEffect,
-    Commands,
     Launcher,
     Meeting,
     Meetings,
@@ -41,17 +39,13 @@ _TERMINATE_TRIES = 6
 _VACATED_S, _VACATED_TRIES = 0.2, 5
 
 
-class EffectStore(Meetings, Commands, Protocol):
-    """The part of the store that effects touch."""
-
-
 class WorkloadEffects:
     """Launch, terminate and clean up: the lane in which the launcher is spoken to."""
 
     def __init__(
         self,
         *,
-        store: EffectStore,
+        store: Meetings,
         transitions: Transitions,
         launcher: Launcher,
         access: BotAccess,
