@@ -5,9 +5,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 from tests.support.chaos_nursery import Nursery
-from tests.support.chaos_theatre import Theatre
+from tests.support.chaos_theatre import Theatre, is_story
 
 from usher.adapters.embedded.postgres import EmbeddedPostgres
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let stories come last: while a test with a loop of its own runs, all stories on stage would stand still."""
+    items.sort(key=is_story)
 
 
 @pytest.fixture(scope="session")

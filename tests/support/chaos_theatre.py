@@ -84,11 +84,10 @@ class Theatre:
     def announce(self, items: list[pytest.Item]) -> None:
         """Begin all stories among the tests of a session."""
         for item in items:
-            play = getattr(getattr(item, "function", None), "play", None)
-            if play is not None:
+            if isinstance(item, pytest.Function) and is_story(item):
                 parameters = item.callspec.params if hasattr(item, "callspec") else {}
-                name = f"story-{len(self._plays) + 1}"
-                self._plays[item.nodeid] = asyncio.create_task(self._perform(play, name, parameters), name=item.nodeid)
+                playing = self._perform(item.function.play, f"story-{len(self._plays) + 1}", parameters)
+                self._plays[item.nodeid] = asyncio.create_task(playing, name=item.nodeid)
 
     async def outcome(self, item: pytest.Item) -> None:
         """Wait for the end of a test's story, and raise what went wrong in it."""
@@ -106,6 +105,11 @@ class Theatre:
             directory = self._directory / name
             directory.mkdir()
             await play(Stage(directory, self._nursery, self._server_dsn), **parameters)
+
+
+def is_story(item: pytest.Item) -> bool:
+    """Say whether a test is a story."""
+    return hasattr(getattr(item, "function", None), "play")
 
 
 def story(play: Play) -> Callable[..., Awaitable[None]]:
