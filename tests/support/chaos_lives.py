@@ -25,9 +25,14 @@ class _Process:
 
 
 class ProcessTable:
-    """The marked processes of this machine; one look serves all who ask within a fifth of a second."""
+    """The marked processes of this machine; one look serves all who ask within a fifth of a second.
+
+    Attributes:
+        looked_s: When it looked last, in seconds since the epoch.
+    """
 
     def __init__(self) -> None:
+        self.looked_s = 0.0
         self._known: dict[int, _Process] = {}
         self._marked: Mapping[int, str] = {}
         self._seen_s = 0.0
@@ -35,6 +40,7 @@ class ProcessTable:
     def marked(self) -> Mapping[int, str]:
         """Return the marks of living processes by process id, in the order of their starts."""
         if time.monotonic() - self._seen_s > _LOOK_S:
+            self.looked_s = time.time()
             self._look()
             self._seen_s = time.monotonic()
         return self._marked
@@ -78,10 +84,9 @@ class Lives:
 
     def look(self) -> frozenset[str]:
         """Look once, and return the names of the workloads that have living processes."""
-        now_s = time.time()
         names = {name for name in self._processes().values() if parse_workload_name(name)}
         self._dead += [life for name, life in self._living.items() if name not in names]
-        self._living = {name: self._life_of(name, now_s) for name in names}
+        self._living = {name: self._life_of(name, self._table.looked_s) for name in names}
         return frozenset(names)
 
     def lives(self) -> list[Life]:
@@ -93,12 +98,12 @@ class Lives:
         """Return the living processes of a workload, oldest first: the shim, then the bot."""
         return [pid for pid, known in self._processes().items() if known == name]
 
-    def _life_of(self, name: str, now_s: float) -> Life:
+    def _life_of(self, name: str, seen_s: float) -> Life:
         """Return the life of what was just seen: one that goes on, or one that begins."""
         workload = parse_workload_name(name)
         assert workload is not None
-        begun = self._living.get(name, Life(workload, now_s))
-        return replace(begun, ended_s=now_s)
+        begun = self._living.get(name, Life(workload, seen_s))
+        return replace(begun, ended_s=seen_s)
 
     def _processes(self) -> dict[int, str]:
         marked = self._table.marked().items()

@@ -146,7 +146,7 @@ class _Viewer:
             version, lost = await self._tell_present(meeting_id), 0
             async for frame in subscription:
                 now = _version(frame)
-                if subscription.lost > lost or (now is not None and now > version + 1):
+                if not frame or subscription.lost > lost or (now is not None and now > version + 1):
                     lost = subscription.lost
                     version = await self._tell_present(meeting_id)
                 elif now is None or now > version:

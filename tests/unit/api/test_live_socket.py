@@ -36,9 +36,9 @@ class _NoText:
 class _Gap:
     """A feed with one listener, whose frames are lost while the meeting is stopped."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, noticed: bool) -> None:
         self.lost = 0
-        self._world = world
+        self._world, self._noticed = world, noticed
 
     def subscribe(self, meeting_id: int) -> Self:
         del meeting_id
@@ -52,7 +52,7 @@ class _Gap:
 
     async def __aiter__(self) -> AsyncIterator[Json]:
         await self._world.bots.stop((await self._world.user()).user_id, Platform.ROOM, "weekly-sync")
-        self.lost += 1
+        self.lost += self._noticed
         yield {}
         await asyncio.Event().wait()
 
@@ -90,10 +90,11 @@ async def test_a_store_that_fails_ends_the_socket_with_a_reason() -> None:
     assert closed.value.code == 4503
 
 
-async def test_an_empty_frame_lets_the_present_be_told_again() -> None:
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_an_empty_frame_lets_the_present_be_told_again(*, noticed: bool) -> None:
     world = World()
     meeting = await world.meeting(await _meeting(world))
-    with _socket(world, feed=cast("Feed", _Gap(world))) as socket:
+    with _socket(world, feed=cast("Feed", _Gap(world, noticed=noticed))) as socket:
         socket.send_json(ROOM)
         told = [socket.receive_json() for _ in range(3)]
     assert [one["type"] for one in told] == ["subscribed", "meeting.status", "meeting.status"]
