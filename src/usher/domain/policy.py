@@ -64,7 +64,7 @@ class Policy:
     effect_retry: Backoff = Backoff(first_s=0.5, factor=2.0, most_s=30.0)
     effect_tries: int = 20
     effect_timeout_s: float = 60.0
-    claim_s: float = 3.0
+    claim_s: float = 3.5
     claim_renewal_s: float = 1.0
     command_again_s: float = 1.0
     leave_grace_s: float = 20.0
