@@ -54,8 +54,8 @@ class RedisSegmentStream:
         client: Redis,
         *,
         consumer: str | None = None,
-        claim_idle_s: float = 5.0,
-        claim_every_s: float = 2.0,
+        claim_idle_s: float = 3.0,
+        claim_every_s: float = 1.0,
         forget_idle_s: float = 3600.0,
         dead_limit: int = 10_000,
     ) -> None:
