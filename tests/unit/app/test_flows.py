@@ -28,6 +28,11 @@ async def stop(world: World, room: str = "weekly-sync") -> None:
     await world.bots.stop(user.user_id, Platform.ROOM, room)
 
 
+async def configure(world: World, language: str) -> None:
+    user = await world.user()
+    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": language})
+
+
 async def test_a_whole_visit() -> None:
     world = World()
     meeting = await world.send_bot()
@@ -130,8 +135,7 @@ async def test_leave_goes_over_the_command_channel() -> None:
 async def test_a_command_that_nobody_acknowledges_is_published_again() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
-    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await configure(world, "de")
     await asyncio.sleep(0.01)
     heard = world.channel.listen(meeting.connection_id)
     await world.settle()
@@ -146,8 +150,7 @@ async def test_a_command_that_nobody_acknowledges_is_published_again() -> None:
 async def test_a_command_that_was_acknowledged_is_not_published_again() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
-    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await configure(world, "de")
     await asyncio.sleep(0.01)
     heard = world.channel.listen(meeting.connection_id)
     await world.reports.acknowledge(await world.bot_of(meeting.meeting_id), 1, outcome="applied", detail="")
@@ -159,10 +162,9 @@ async def test_a_command_that_was_acknowledged_is_not_published_again() -> None:
 async def test_commands_are_published_in_the_order_of_their_numbers() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
     heard = world.channel.listen(meeting.connection_id)
     for language in ("de", "fr", "de"):
-        await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": language})
+        await configure(world, language)
     await asyncio.sleep(0.01)
     said = [json.loads(heard.get_nowait()) for _ in range(heard.qsize())]
     assert [(one["seq"], one["language"]) for one in said] == [(1, "de"), (2, "fr"), (3, "de")]
@@ -171,8 +173,7 @@ async def test_commands_are_published_in_the_order_of_their_numbers() -> None:
 async def test_a_change_of_configuration_is_applied() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
-    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await configure(world, "de")
     changed = await world.meeting(meeting.meeting_id)
     assert (changed.status, changed.configuration.language) == (S.RECONFIGURING, "en")
     bot = await world.bot_of(meeting.meeting_id)
@@ -184,8 +185,7 @@ async def test_a_change_of_configuration_is_applied() -> None:
 async def test_a_refused_configuration_leaves_the_old_one_in_force() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
-    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await configure(world, "de")
     bot = await world.bot_of(meeting.meeting_id)
     await world.reports.acknowledge(bot, 1, outcome="refused", detail="no such language")
     after = await world.meeting(meeting.meeting_id)
@@ -195,9 +195,8 @@ async def test_a_refused_configuration_leaves_the_old_one_in_force() -> None:
 async def test_an_older_acknowledgement_does_not_end_a_newer_change() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
     for language in ("de", "fr"):
-        await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": language})
+        await configure(world, language)
     bot = await world.bot_of(meeting.meeting_id)
     await world.reports.acknowledge(bot, 1, outcome="applied", detail="")
     assert (await world.meeting(meeting.meeting_id)).status is S.RECONFIGURING
@@ -209,8 +208,7 @@ async def test_an_older_acknowledgement_does_not_end_a_newer_change() -> None:
 async def test_an_expired_configuration_returns_to_active_with_the_old_one() -> None:
     world = World()
     meeting = await world.active()
-    user = await world.user()
-    await world.bots.configure(user.user_id, Platform.ROOM, "weekly-sync", {"language": "de"})
+    await configure(world, "de")
     world.clock.advance(world.policy.deadlines.reconfiguring_s + 1)
     await world.reconciler.reconcile()
     after = await world.meeting(meeting.meeting_id)
