@@ -44,9 +44,13 @@ async def _open_manager(settings: Settings, fleet: Path | None) -> AsyncIterator
     configure_logging(settings.log.level, settings.log.format)
     if fleet is not None:
         # Everything but what runs the bots is put together by the product's own code.
-        system.ProcessLauncher = lambda *_: FleetLauncher(fleet)  # type: ignore[attr-defined,assignment]  # the one seam
+        system.open_launcher = partial(_open_fleet, fleet)  # type: ignore[attr-defined]  # the one seam
     async with system.open_system(settings) as parts:
         yield parts.run
+
+
+async def _open_fleet(fleet: Path, *_: object) -> FleetLauncher:
+    return FleetLauncher(fleet)
 
 
 def _floor(

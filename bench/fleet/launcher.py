@@ -4,7 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,10 @@ class FleetLauncher:
     async def last_words(self, name: WorkloadName) -> bytes:
         """Return what the bot left behind."""
         return base64.b64decode((await self._ask("last_words", name))["words"])
+
+    async def listen(self, wake: Callable[[], None]) -> None:  # noqa: ARG002 - it is the port's
+        """Wait for ever."""
+        await asyncio.Event().wait()
 
     async def _ask(self, do: str, name: WorkloadName | None, **more: object) -> dict[str, Any]:
         number = next(self._ids)

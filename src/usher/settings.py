@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from usher.domain.policy import Deadlines, Policy
 
@@ -54,15 +55,69 @@ class RedisSettings(_Group):
     )
 
 
-class LauncherSettings(_Group):
-    """What runs the bots."""
+class DockerSettings(_Group):
+    """Bots as containers of Docker."""
 
-    kind: Literal["process"] = Field(default="process", description="process: local processes of this machine.")
+    hosts: dict[str, str] = Field(
+        default={"local": "unix:///var/run/docker.sock"},
+        min_length=1,
+        description="Engines by name, a JSON object: unix:// or tcp:// addresses. A name must keep its address.",
+    )
+    image: str = Field(default="usher-bot:latest", description="Image of the bot.")
+    network: str = Field(default="usher-bots", description="Network of the bots; made if it is missing.")
+    cpus: float = Field(default=1.0, gt=0, description="Processors of one bot at most.")
+    memory_mb: int = Field(default=1500, ge=64, description="Memory of one bot at most, MiB.")
+    shm_mb: int = Field(default=512, ge=16, description="Shared memory of one bot at most, MiB; counts as memory.")
+    pids: int = Field(default=512, ge=16, description="Processes and threads of one bot at most.")
+    max_bots: int | None = Field(default=None, ge=1, description="Bots on one engine at most; default: no limit.")
+
+
+class NomadSettings(_Group):
+    """Bots as jobs of Nomad."""
+
+    url: str = Field(default="http://127.0.0.1:4646", description="Address of the Nomad API.")
+    token: SecretStr | None = Field(default=None, description="ACL token.")
+    namespace: str = Field(default="default", description="Namespace of the jobs.")
+    region: str | None = Field(default=None, description="Region of the jobs; default: that of the server.")
+    datacenters: tuple[str, ...] = Field(default=("*",), min_length=1, description="Data centres, a JSON list.")
+    driver: Literal["docker", "exec", "raw_exec"] = Field(default="docker", description="Task driver.")
+    image: str = Field(default="usher-bot:latest", description="Image of the bot, with the docker driver.")
+    cpu_mhz: int = Field(default=1000, ge=20, description="Processor share of one bot, MHz.")
+    memory_mb: int = Field(default=1500, ge=64, description="Memory of one bot, MiB.")
+
+
+class KubernetesSettings(_Group):
+    """Bots as pods of Kubernetes."""
+
+    kubeconfig: Path | None = Field(default=None, description="File that names the cluster; default: the one inside.")
+    namespace: str = Field(default="usher", description="Namespace of the pods.")
+    image: str = Field(default="usher-bot:latest", description="Image of the bot.")
+    service_account: str = Field(default="usher-bot", description="Service account of the pods; needs no rights.")
+    cpus: float = Field(default=1.0, gt=0, description="Processors of one bot: what is asked for, and the limit.")
+    memory_mb: int = Field(default=1500, ge=64, description="Memory of one bot: what is asked for, and the limit, MiB.")
+    shm_mb: int = Field(default=512, ge=16, description="Shared memory of one bot at most, MiB; counts as memory.")
+
+
+class LauncherSettings(_Group):
+    """What runs the bots. `USHER_LAUNCHER=docker` is short for `USHER_LAUNCHER__KIND=docker`."""
+
+    kind: Literal["process", "docker", "nomad", "kubernetes"] = Field(
+        default="process", description="process: local processes of this machine; or an engine."
+    )
+    installation: str = Field(
+        default="usher",
+        pattern="^[a-z][a-z0-9]{0,15}$",
+        description="Begins the names of workloads, so that several Ushers can share an engine.",
+    )
     command: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Program and arguments that run a bot, a JSON list; default: this Python with `-m usher.cli.bot`.",
+        description="Program and arguments that run a bot, a JSON list; default: this Python with `-m usher.cli.bot`, "
+        "in an image that of the image.",
     )
+    docker: DockerSettings = DockerSettings()
+    nomad: NomadSettings = NomadSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
 
 
 class BotSettings(_Group):
@@ -73,7 +128,13 @@ class BotSettings(_Group):
     sandbox: bool | None = Field(
         default=None, description="Chromium's own sandbox; default: on, save for root, where Chromium refuses it."
     )
-    manager_url: str | None = Field(default=None, description="How bots reach the manager; default: the API's address.")
+    host: str | None = Field(
+        default=None, description="Address to listen on for bots alone, who then need not reach the API."
+    )
+    port: int = Field(default=8057, ge=0, le=65535, description="Port to listen on for bots alone.")
+    manager_url: str | None = Field(
+        default=None, description="How bots reach the manager; default: the address for bots alone, else the API's."
+    )
 
     @property
     def uses_sandbox(self) -> bool:
@@ -157,6 +218,16 @@ class ClientSettings(_Group):
     api_key: SecretStr | None = Field(default=None, description="API key; default: that of the running `usher up`.")
 
 
+class _Environment(EnvSettingsSource):
+    """The environment, where one word for the launcher names its kind."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> object:
+        """Return what a variable of a whole group says."""
+        if field_name == "launcher" and value.isalpha():
+            return {"kind": value}
+        return super().decode_complex_value(field_name, field, value)
+
+
 class Settings(BaseSettings):
     """All settings."""
 
@@ -183,6 +254,13 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     client: ClientSettings = ClientSettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: object, **__: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first and the environment second, and nothing else."""
+        return init_settings, _Environment(settings_cls)
+
 
 def bare_environment() -> dict[str, str]:
     """Return the variables that a bot's process may inherit: nothing that could hold a secret."""
@@ -203,6 +281,12 @@ def last_words_path(variable: str) -> Path | None:
     """Return where a bot may leave its last words; None if its launcher named no place."""
     path = os.environ.pop(variable, None)
     return Path(path) if path else None
+
+
+def last_words_bytes(variable: str) -> int | None:
+    """Return how many bytes of last words the bot's launcher keeps; None if it named no limit."""
+    most_bytes = os.environ.pop(variable, None)
+    return int(most_bytes) if most_bytes else None
 
 
 def is_root() -> bool:

@@ -76,6 +76,10 @@ class OneAccident:
         """Let every message arrive."""
         return False
 
+    def is_full(self) -> bool:
+        """Have room."""
+        return False
+
     def blind_spot(self, count: int) -> int | None:  # noqa: ARG002 - of the protocol
         """Leave nothing out."""
         return None

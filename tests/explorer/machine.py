@@ -12,8 +12,8 @@ from tests.explorer.store import EPOCH
 from tests.support.invariants import Life
 
 from usher.adapters.memory.launcher import Bot, Machine, MemoryLauncher
-from usher.domain.errors import Unavailable
-from usher.domain.reconcile import Observation, Unknown, WorkloadName
+from usher.domain.errors import NoRoom, Unavailable
+from usher.domain.reconcile import Gone, Observation, Unknown, WorkloadName
 from usher.ports import WorkloadSpec
 
 _SETTLED_S = 20.0
@@ -80,7 +80,13 @@ class RemoteLauncher:
 
     async def start(self, spec: WorkloadSpec) -> None:
         """Start a workload."""
-        await self._cross("start", lambda: self._launcher.start(spec), spec.name)
+        await self._cross("start", lambda: self._start(spec), spec.name)
+
+    async def _start(self, spec: WorkloadSpec) -> None:
+        """Start what does not run yet only where there is room."""
+        if isinstance(await self._launcher.observe(spec.name), Gone) and self._boundaries.plan.is_full():
+            raise NoRoom("every place is taken")
+        await self._launcher.start(spec)
 
     async def stop(self, name: WorkloadName, *, grace_s: float) -> Observation:
         """Stop a workload, and say what is left."""
@@ -139,6 +145,10 @@ class RemoteLauncher:
             return await self._cross("last_words", lambda: self._launcher.last_words(name), name)
         except Unavailable:
             return b""
+
+    async def listen(self, wake: Callable[[], None]) -> None:  # noqa: ARG002 - it is the port's
+        """Tell of nothing: the listing has to be enough."""
+        await asyncio.Event().wait()
 
     async def _cross(self, name: str, call: Callable[[], Awaitable[_T]], workload: WorkloadName | None = None) -> _T:
         meeting_id = None if workload is None else workload.meeting_id

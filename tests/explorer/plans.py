@@ -47,6 +47,7 @@ class Weather:
         pause: Probability that the caller stands still for a while before a call, and after it.
         deaf: Probability that a message to a subscriber is lost without a trace.
         blind: Probability that a list of workloads is incomplete.
+        full: Probability that the launcher has no room for a workload.
         slow: Probability that a crossing takes up to `slow_s`, rather than `latency_s` on average.
         disaster_s: Mean time between two disasters; 0 for none.
         disasters: Which kinds of disasters there are; all if none is named.
@@ -62,6 +63,7 @@ class Weather:
     pause: float = 0.0
     deaf: float = 0.0
     blind: float = 0.0
+    full: float = 0.0
     slow: float = 0.0
     slow_s: float = 0.0
     latency_s: float = 0.0
@@ -89,6 +91,10 @@ class Plan(Protocol):
 
     def is_deaf(self) -> bool:
         """Say whether a message to a subscriber is lost."""
+        ...
+
+    def is_full(self) -> bool:
+        """Say whether the launcher has no room."""
         ...
 
     def blind_spot(self, count: int) -> int | None:
@@ -161,6 +167,10 @@ class SeededPlan:
     def is_deaf(self) -> bool:
         """Draw."""
         return self.weather.deaf > 0.0 and self._chance.random() < self.weather.deaf
+
+    def is_full(self) -> bool:
+        """Draw."""
+        return self.weather.full > 0.0 and self._chance.random() < self.weather.full
 
     def blind_spot(self, count: int) -> int | None:
         """Draw."""

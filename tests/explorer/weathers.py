@@ -15,6 +15,7 @@ BREEZE = Weather(
     crash=0.0005,
     deaf=0.1,
     blind=0.1,
+    full=0.1,
     slow=0.005,
     slow_s=2.0,
     latency_s=0.005,

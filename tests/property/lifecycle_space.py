@@ -8,6 +8,7 @@ from functools import cache
 from usher.domain.lifecycle import (
     ENDING,
     IN_MEETING,
+    LAUNCHING,
     Applied,
     Decision,
     Event,
@@ -73,13 +74,16 @@ def beyond(place: Place, row: Transition, reason: Reason | None) -> Place:
     """Return where a row of the table leads to. `test_lifecycle_door.py` holds this to what is really written."""
     before = place.snapshot
     retry = row.event is Event.RETRY_GRANTED
-    told = reason_of(row.event, before.status, reason)
+    told = reason_of(row.event, before.status, reason, waits_for_room=before.waits_for_room)
     if before.stop_requested and row.event is not Event.DEADLINE_PASSED:
         told = None
     stop = before.stop_requested or row.event is Event.STOP_REQUESTED or row.to_state in ENDING
+    forgets = retry or (before.waits_for_room and told is None)
+    reason = None if forgets else told or place.reason
+    waits = row.to_state in LAUNCHING and reason is Reason.NO_ROOM
     return Place(
-        Snapshot(row.to_state, before.attempt + retry, stop),
-        None if retry else told or place.reason,
+        Snapshot(row.to_state, before.attempt + retry, stop, waits),
+        reason,
         place.admitted or row.to_state in IN_MEETING,
     )
 

@@ -1,10 +1,12 @@
 """The application: routes, errors, headers, limits on bodies."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi.openapi.utils import get_openapi
 from fastapi.telemetry import TelemetryConfig
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usher import __version__
@@ -41,15 +43,25 @@ def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) 
         rooms: The application of the built-in meeting platform, mounted at `/room`.
     """
     app = FastAPI(title="Usher", version=__version__, description=_DESCRIPTION, telemetry=_NO_TELEMETRY)
+    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    return _furnish(app, _ROUTES, context, rooms)
+
+
+def create_bots_app(context: Context, *, rooms: ASGIApp | None = None) -> FastAPI:
+    """Return what bots need of the manager, and nothing else: for a network from which the API is out of reach."""
+    app = FastAPI(title="Usher, for bots", openapi_url=None, telemetry=_NO_TELEMETRY)
+    return _furnish(app, internal.router.routes, context, rooms)
+
+
+def _furnish(app: FastAPI, routes: Sequence[BaseRoute], context: Context | None, rooms: ASGIApp | None) -> FastAPI:
     app.state.context = context
     # Not include_router: FastAPI matches an included router's routes a second time for each request. Routes are tried
     # one after the other, so those that are asked for most come first.
-    app.router.routes[:0] = sorted(map(lean, _ROUTES), key=lambda route: getattr(route, "path", None) not in _OFTEN)
+    app.router.routes[:0] = sorted(map(lean, routes), key=lambda route: getattr(route, "path", None) not in _OFTEN)
     problems.install(app)
     app.add_middleware(_Edge)
     if rooms is not None:
         app.mount("/room", rooms)
-    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
 
 

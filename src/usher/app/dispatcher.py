@@ -28,11 +28,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Not yet: try again after the back-off, or after `delay_s`; with `last`, never again."""
+    """Not yet: try again after the back-off, or after `delay_s`; with `last`, never again; with `endless`, for ever."""
 
     why: str
     delay_s: float | None = None
     last: bool = False
+    endless: bool = False
 
 
 _LAST_EFFECTS_S = 30.0
@@ -145,7 +146,9 @@ class Dispatcher:
         match result:
             case Done():
                 await self._outbox.complete(effect.claim)
-            case Again(why, last=last) if last or effect.tries + 1 >= self._policy.effect_tries:
+            case Again(why, last=last, endless=endless) if last or (
+                not endless and effect.tries + 1 >= self._policy.effect_tries
+            ):
                 log.error("effect_buried", effect=effect.effect, meeting_id=effect.meeting_id, why=why)
                 await self._outbox.bury(effect.claim, error=why)
             case Again(why, delay_s):

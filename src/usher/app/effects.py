@@ -8,7 +8,7 @@ from usher.app.commands import CommandEffect
 from usher.app.dispatcher import Again, Done, Handler, Result, Settled
 from usher.app.last_words import Legacy
 from usher.app.transitions import Outcome, Report, Transitions
-from usher.domain.errors import LaunchRejected, Unavailable
+from usher.domain.errors import LaunchRejected, NoRoom, Unavailable
 from usher.domain.lifecycle import (
     ENDING,
     HAS_WORKLOAD,
@@ -21,7 +21,7 @@ from usher.domain.lifecycle import (
     after_clean_up,
 )
 from usher.domain.policy import Policy
-from usher.domain.reconcile import Exited, Gone, Observation, WorkloadName
+from usher.domain.reconcile import Exited, Gone, Observation, WorkloadName, evidence
 from usher.ports import (
     BotAccess,
     ClaimedEffect,
@@ -80,12 +80,18 @@ class WorkloadEffects:
             return await self._give_up_launch(effect)
         if meeting.attempt != effect.attempt or meeting.status not in LAUNCHING:
             return Done()
+        return await self._start(effect, meeting)
+
+    async def _start(self, effect: ClaimedEffect, meeting: Meeting) -> Result:
+        """Start the workload, with the bot's own account."""
         bot = BotIdentity(meeting.meeting_id, meeting.connection_id)
         try:
             await self._access.grant(bot.connection_id, self._credentials.redis_password(bot))
             await self._launcher.start(self._specify(meeting))
         except LaunchRejected as error:
-            return await self._launch_failed(effect, Reason.LAUNCH_REJECTED, str(error))
+            return await self._launch_failed(effect, error.reason, error.detail)
+        except NoRoom as error:
+            return await self._wait_for_room(effect, error.detail)
         except Unavailable as error:
             return await self._launch_failed(effect, Reason.LAUNCH_FAILED, error.detail)
         return Done()
@@ -136,6 +142,12 @@ class WorkloadEffects:
         left = await self._launcher.observe(WorkloadName(effect.meeting_id, effect.attempt))
         return await self.terminate(effect) if isinstance(left, Gone) else Done()
 
+    async def _wait_for_room(self, effect: ClaimedEffect, detail: str) -> Result:
+        """Put on record that the launch waits, and try it again until the meeting's deadline ends it."""
+        report = Report(Event.ROOM_AWAITED, Source.DISPATCHER, effect.attempt, detail=detail)
+        await self._transitions.apply(effect.meeting_id, report)
+        return Again(detail, self._policy.room_retry.delay_s(effect.tries + 1), endless=True)
+
     async def _launch_failed(self, effect: ClaimedEffect, reason: Reason, detail: str) -> Result:
         return _settled(await self._apply(effect, Event.LAUNCH_FAILED, reason=reason, detail=detail))
 
@@ -181,7 +193,7 @@ def _is_over(observation: Observation) -> bool:
 
 
 def _evidence(observation: Observation) -> str:
-    return f"exit code {observation.code}. {observation.detail}".strip() if isinstance(observation, Exited) else ""
+    return evidence(observation) if isinstance(observation, Exited) else ""
 
 
 def _settled(outcome: Outcome) -> Result:

@@ -12,6 +12,7 @@ from usher.ports import Lane
 
 log = structlog.get_logger(__name__)
 
+_LEAST_REST_S = 0.2
 _BACKOFF = Backoff(first_s=0.2, factor=2.0, most_s=10.0)
 
 
@@ -73,14 +74,23 @@ async def run_forever(name: str, one_pass: Callable[[], Awaitable[bool]], wait: 
     raise asyncio.CancelledError
 
 
-async def run_every(interval_s: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
-    """Run `work` until cancelled, `interval_s` after it has ended last; otherwise like `run_forever`."""
+async def run_every(
+    interval_s: float, name: str, work: Callable[[], Awaitable[object]], wakeup: Wakeup | None = None
+) -> None:
+    """Run `work` until cancelled, `interval_s` after it has ended last or when woken; otherwise like `run_forever`."""
+
+    async def wait() -> None:
+        if wakeup is None:
+            await asyncio.sleep(interval_s)
+        else:
+            await asyncio.sleep(min(_LEAST_REST_S, interval_s))
+            await wakeup.wait(interval_s)
 
     async def one_pass() -> bool:
         await work()
         return False
 
-    await run_forever(name, one_pass, lambda: asyncio.sleep(interval_s))
+    await run_forever(name, one_pass, wait)
 
 
 def _is_cancelled() -> bool:

@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from usher.app.last_words import Legacy
-from usher.app.loops import run_every
+from usher.app.loops import Wakeup, run_every
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import InvariantBroken, Unavailable
 from usher.domain.lifecycle import TERMINAL, Event, Source
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _REMOVE_S = 60.0
 _MOST_REMOVALS = 32
+_LISTEN_AGAIN_S = 1.0
 
 
 class Reconciler:
@@ -44,14 +46,19 @@ class Reconciler:
         self._policy = policy
         self._interval_s = interval_s
         self._list_timeout_s = list_timeout_s
+        self._wakeup = Wakeup()
         self._suspects: frozenset[WorkloadName] = frozenset()
+        self._waiting: frozenset[WorkloadName] = frozenset()
         self._removing: dict[WorkloadName, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
-        """Reconcile until cancelled."""
+        """Reconcile until cancelled: after each interval, or when the launcher tells of a change."""
+        listen = partial(self._launcher.listen, self._wakeup.wake)
+        listening = asyncio.create_task(run_every(_LISTEN_AGAIN_S, "launcher-changes", listen))
         try:
-            await run_every(self._interval_s, "reconcile", self.reconcile)
+            await run_every(self._interval_s, "reconcile", self.reconcile, self._wakeup)
         finally:
+            listening.cancel()
             for removal in self._removing.values():
                 removal.cancel()
 
@@ -60,8 +67,8 @@ class Reconciler:
         begun = time.perf_counter()
         observed = await self._list()
         rows = await self._meetings.watched(self._policy)
-        todo = plan(rows, observed, self._suspects)
-        self._suspects = todo.suspects
+        todo = plan(rows, observed, self._suspects, self._waiting)
+        self._suspects, self._waiting = todo.suspects, todo.waiting
         self._remove(todo.removals)
         for finding in todo.findings:
             await self._report_surely(finding)
@@ -126,7 +133,7 @@ class Reconciler:
     async def _apply(self, finding: Finding) -> Outcome:
         event, detail = finding.event, finding.detail
         FINDINGS.labels(event).inc()
-        report = Report(event, Source.RECONCILER, finding.attempt, detail=detail, version=finding.version)
+        report = Report(event, Source.RECONCILER, finding.attempt, finding.reason, detail, version=finding.version)
         outcome = await self._transitions.apply(finding.meeting_id, report)
         if outcome.applied:
             log.info("finding_reported", meeting_id=finding.meeting_id, trigger=event, detail=detail)

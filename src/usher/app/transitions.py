@@ -197,20 +197,22 @@ class Transitions:
     def _change(self, meeting: Meeting, row: Transition, report: Report) -> Change:
         from_state, to_state = meeting.status, row.to_state
         retry = row.event is Event.RETRY_GRANTED
+        reason = self._reason(meeting, row, report)
         return Change(
             meeting_id=meeting.meeting_id,
             expected_version=meeting.version,
             transition=row,
             by=report.by,
-            reason=self._reason(meeting, row, report),
+            reason=reason,
             detail=report.detail,
             deadline_s=deadline_s(self._policy, to_state),
             deadline_from_start=to_state in TIMED_FROM_START,
+            deadline_stays=row.event is Event.ROOM_AWAITED,
             deadline_cap_s=self._policy.deadlines.active_s if to_state in IN_MEETING else None,
             expire_commands=to_state in TERMINAL or retry or _ran_out(row),
             stop_requested=meeting.stop_requested or row.event is Event.STOP_REQUESTED or to_state in ENDING,
             next_connection_id=str(uuid.uuid4()) if retry else None,
-            clear_reason=retry,
+            clear_reason=retry or (meeting.snapshot.waits_for_room and reason is None),
             failure_stage=_failure_stage(from_state, to_state),
             workload=_workload(meeting, row),
             desired_configuration=report.configuration,
@@ -225,7 +227,8 @@ class Transitions:
         )
 
     def _reason(self, meeting: Meeting, row: Transition, report: Report) -> Reason | None:
-        reason = reason_of(row.event, meeting.status, report.reason)
+        waits = meeting.snapshot.waits_for_room
+        reason = reason_of(row.event, meeting.status, report.reason, waits_for_room=waits)
         return None if meeting.stop_requested and row.event is not Event.DEADLINE_PASSED else reason
 
 

@@ -14,6 +14,13 @@ def public_url(settings: Settings) -> str:
     return f"http://{host}:{settings.api.port}"
 
 
+def bots_url(settings: Settings) -> str:
+    """Return how bots reach the manager, without trailing slash."""
+    if settings.bots.manager_url:
+        return settings.bots.manager_url.rstrip("/")
+    return f"http://{settings.bots.host}:{settings.bots.port}" if settings.bots.host else public_url(settings)
+
+
 def required(value: SecretStr | None, variable: str) -> str:
     """Return a secret setting.
 

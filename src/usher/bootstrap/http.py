@@ -16,8 +16,8 @@ _SHUTDOWN_S = 5
 _KEEP_ALIVE_S = 25
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there.
+def listen(host: str, port: int, variable: str = "USHER_API__PORT") -> socket.socket:
+    """Return a socket that listens there; `variable` is what says which port that is.
 
     Raises:
         Invalid: `port_taken`, with what to do.
@@ -32,7 +32,7 @@ def listen(host: str, port: int) -> socket.socket:
         why = error.strerror or str(error)
         raise Invalid(
             "port_taken",
-            f"Cannot listen on {host}:{port} ({why}). Stop what uses it, or choose another: USHER_API__PORT=0.",
+            f"Cannot listen on {host}:{port} ({why}). Stop what uses it, or choose another: {variable}=0.",
         ) from error
     listener.listen(2048)
     return listener

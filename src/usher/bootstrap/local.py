@@ -23,6 +23,7 @@ from usher.api.keys import digest, new_key
 from usher.bootstrap.addresses import public_url
 from usher.bootstrap.children import Child, start_child
 from usher.bootstrap.http import listen
+from usher.bootstrap.launchers import stop_all
 from usher.bootstrap.system import System, open_system
 from usher.domain.errors import Unavailable
 from usher.settings import Settings, environment_with
@@ -183,10 +184,10 @@ async def _end(manager: "asyncio.Task[None]", system: System) -> None:
     On one machine nothing outlives `usher up`.
     """
     if not manager.done():
-        await system.launcher.stop_all(grace_s=_BOTS_END_S)
+        await stop_all(system.launcher, grace_s=_BOTS_END_S)
     manager.cancel()
     await asyncio.wait({manager})
-    await system.launcher.stop_all(grace_s=1.0)
+    await stop_all(system.launcher, grace_s=1.0)
 
 
 async def _local_key(system: System, home: Path) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from usher.adapters.launchers.process import ProcessLauncher
 from usher.adapters.postgres.store import PostgresStore
 from usher.adapters.redis.access import RedisBotAccess
 from usher.adapters.redis.channel import RedisCommandChannel
@@ -23,7 +21,7 @@ from usher.adapters.redis.feed import RedisFeed
 from usher.adapters.redis.hints import RedisHints
 from usher.adapters.redis.stream import RedisSegmentStream
 from usher.adapters.webhooks import HttpWebhookSender
-from usher.api.app import create_app
+from usher.api.app import create_app, create_bots_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache
 from usher.app.access import AccountKeeper
@@ -43,7 +41,9 @@ from usher.app.reports import Reports
 from usher.app.transitions import Transitions
 from usher.bootstrap.addresses import public_url, required
 from usher.bootstrap.http import serve_http
+from usher.bootstrap.launchers import open_launcher
 from usher.bootstrap.workload import Specifier
+from usher.ports import Launcher
 from usher.protocol.credentials import BotCredentials
 from usher.room import room_app
 from usher.settings import Settings
@@ -67,18 +67,26 @@ class System:
     """The parts of a manager that is put together and connected."""
 
     store: PostgresStore
-    launcher: ProcessLauncher
+    launcher: Launcher
     app: FastAPI
+    bots_app: FastAPI
     loops: Mapping[Role, Sequence[Loop]]
 
-    async def run(self, listener: socket.socket | None) -> None:
-        """Run the roles until cancelled; bots outlive it."""
+    async def run(self, listener: socket.socket | None, bots_listener: socket.socket | None = None) -> None:
+        """Run the roles until cancelled; bots outlive it.
+
+        Args:
+            listener: Where the API is served.
+            bots_listener: Where bots alone are served, if they do not use the API's.
+        """
         async with asyncio.TaskGroup() as group:
             for role, loops in self.loops.items():
                 for loop in loops:
                     group.create_task(loop(), name=role)
             if Role.API in self.loops and listener is not None:
                 group.create_task(serve_http(self.app, listener), name="http")
+            if Role.API in self.loops and bots_listener is not None:
+                group.create_task(serve_http(self.bots_app, bots_listener), name="http-bots")
 
 
 @asynccontextmanager
@@ -105,6 +113,7 @@ class _Outside:
     redis: Redis
     feed: RedisFeed
     sender: HttpWebhookSender
+    launcher: Launcher
 
 
 async def _connect(settings: Settings, stack: AsyncExitStack) -> _Outside:
@@ -118,7 +127,7 @@ async def _connect(settings: Settings, stack: AsyncExitStack) -> _Outside:
     stack.push_async_callback(feed.aclose)
     sender = HttpWebhookSender(allow_private=settings.webhooks.allow_private)
     stack.push_async_callback(sender.aclose)
-    return _Outside(store, redis, feed, sender)
+    return _Outside(store, redis, feed, sender, await open_launcher(settings, stack))
 
 
 def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> System:
@@ -132,7 +141,7 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     beats = LeaseBook(store, policy)
     reports = Reports(store, transitions, credentials, beats)
     collector = Collector(stream, store, outside.feed, credentials)
-    launcher = _launcher(settings)
+    launcher = outside.launcher
     legacy = Legacy(launcher, reports, collector, credentials)
     workload = WorkloadEffects(
         store=store,
@@ -157,17 +166,14 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
         ),
         Role.COLLECT: (collector.run,),
     }
+    context, rooms = _context(settings, outside, Bots(store, transitions, policy), reports), room_app()
     return System(
         store=store,
         launcher=launcher,
-        app=create_app(_context(settings, outside, Bots(store, transitions, policy), reports), rooms=room_app()),
+        app=create_app(context, rooms=rooms),
+        bots_app=create_bots_app(context, rooms=rooms),
         loops={role: loops[role] for role in roles},
     )
-
-
-def _launcher(settings: Settings) -> ProcessLauncher:
-    command = settings.launcher.command or (sys.executable, "-m", "usher.cli.bot")
-    return ProcessLauncher(settings.data_dir / "bots", command)
 
 
 def _context(settings: Settings, outside: _Outside, bots: Bots, reports: Reports) -> Context:

@@ -4,7 +4,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from usher.bootstrap.addresses import public_url, required
+from usher.bootstrap.addresses import bots_url, public_url, required
+from usher.domain.meeting import Platform
 from usher.domain.reconcile import WorkloadName
 from usher.ports import Meeting, WorkloadSpec
 from usher.protocol.bot import BotConfiguration, Patience
@@ -29,12 +30,12 @@ class Specifier:
             attempt=meeting.attempt,
             platform=meeting.ref.platform,
             native_meeting_id=meeting.ref.native_id,
-            meeting_url=SecretStr(meeting.ref.url),
+            meeting_url=SecretStr(self._meeting_url(meeting)),
             bot_name=meeting.bot_name,
             language=meeting.desired_configuration.language,
             task="translate" if meeting.desired_configuration.task == "translate" else "transcribe",
             token=SecretStr(self._credentials.token(bot)),
-            manager_url=settings.bots.manager_url or public_url(settings),
+            manager_url=bots_url(settings),
             redis_url=SecretStr(self._redis_url(bot)),
             transcription_url=settings.transcription.url or "",
             chromium=settings.bots.chromium,
@@ -51,6 +52,13 @@ class Specifier:
         )
         name = WorkloadName(meeting.meeting_id, meeting.attempt)
         return WorkloadSpec(name, bare_environment() | document.to_environment())
+
+    def _meeting_url(self, meeting: Meeting) -> str:
+        """Return where the bot joins: our own rooms by the address at which bots reach them."""
+        ours = public_url(self._settings)
+        if meeting.ref.platform is Platform.ROOM and meeting.ref.url.startswith(f"{ours}/"):
+            return bots_url(self._settings) + meeting.ref.url.removeprefix(ours)
+        return meeting.ref.url
 
     def _redis_url(self, bot: BotIdentity) -> str:
         base = self._settings.redis.bot_url or required(self._settings.redis.url, "USHER_REDIS__URL")

@@ -60,9 +60,12 @@ def serve(role: str) -> None:
     roles = _roles(role)
 
     async def work() -> None:
-        listener = listen(settings.api.host, settings.api.port) if Role.API in roles else None
+        serves = Role.API in roles
+        listener = listen(settings.api.host, settings.api.port) if serves else None
+        host, port = settings.bots.host, settings.bots.port
+        bots_listener = listen(host, port, "USHER_BOTS__PORT") if serves and host is not None else None
         async with open_system(settings, roles) as system:
-            await system.run(listener)
+            await system.run(listener, bots_listener)
 
     run(work(), settings)
 

@@ -4,6 +4,8 @@ Only `usher.api.problems` knows how they look over HTTP. Expected outcomes (an i
 absence is normal) are values, not errors.
 """
 
+from usher.domain.lifecycle import Reason
+
 
 class UsherError(Exception):
     """Root of every error that Usher raises on purpose."""
@@ -61,8 +63,22 @@ class Unavailable(UsherError):
         self.retry_after_s = retry_after_s
 
 
+class NoRoom(Unavailable):
+    """The launcher answers, has no room for the workload at present, and nothing of it is running."""
+
+
 class LaunchRejected(UsherError):
-    """The launcher says that this workload can never run, and that nothing of it is running."""
+    """The launcher says that this workload can never run, and that nothing of it is running.
+
+    Args:
+        detail: One sentence for a person.
+        reason: Why, where it is a word of its own.
+    """
+
+    def __init__(self, detail: str, reason: Reason = Reason.LAUNCH_REJECTED) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.reason = reason
 
 
 class InvariantBroken(UsherError):

@@ -32,6 +32,7 @@ class Event(StrEnum):
     SCHEDULED = "scheduled"
     REQUESTED = "requested"
     LAUNCH_BEGUN = "launch_begun"
+    ROOM_AWAITED = "room_awaited"
     LAUNCH_FAILED = "launch_failed"
     JOINING_BEGUN = "joining_begun"
     LOBBY_ENTERED = "lobby_entered"
@@ -92,7 +93,12 @@ class Reason(StrEnum):
     LAUNCH_FAILED = "launch_failed"
     LAUNCH_REJECTED = "launch_rejected"
     LAUNCH_TIMEOUT = "launch_timeout"
+    NO_ROOM = "no_room"
+    IMAGE_MISSING = "image_missing"
     CRASHED = "crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    PREEMPTED = "preempted"
+    NODE_LOST = "node_lost"
     WORKLOAD_VANISHED = "workload_vanished"
     LEASE_EXPIRED = "lease_expired"
     MAX_DURATION = "max_duration"
@@ -116,11 +122,16 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What `decide()` needs to know of a meeting."""
+    """What `decide()` needs to know of a meeting.
+
+    Attributes:
+        waits_for_room: It is being launched, and it is on record that the launcher has no room for it yet.
+    """
 
     status: State
     attempt: int
     stop_requested: bool = False
+    waits_for_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,7 @@ _ROWS: tuple[_Row, ...] = (
     (_E.SCHEDULED,               (None,),                         _S.SCHEDULED,           (_USER,),                    ()),
     (_E.REQUESTED,               (None,),                         _S.REQUESTED,           (_USER,),                    (_F.LAUNCH,)),
     (_E.LAUNCH_BEGUN,            (_S.REQUESTED,),                 _S.STARTING,            (_DISPATCHER,),              ()),
+    (_E.ROOM_AWAITED,            (_S.STARTING,),                  _S.STARTING,            (_DISPATCHER, _RECONCILER),  ()),
     (_E.LAUNCH_FAILED,           (_S.STARTING,),                  _S.ERROR,               (_DISPATCHER,),              (_F.CLEAN_UP,)),
     (_E.JOINING_BEGUN,           (_S.STARTING,),                  _S.JOINING,             (_BOT,),                     ()),
     (_E.LOBBY_ENTERED,           (_S.STARTING, _S.JOINING),       _S.AWAITING_ADMISSION,  (_BOT,),                     ()),
@@ -270,6 +282,7 @@ _DEADLINE_REASON = {
     _S.ERROR: Reason.CLEAN_UP_FAILED,
 }
 _DEFAULT_REASON = {
+    _E.ROOM_AWAITED: Reason.NO_ROOM,
     _E.LAUNCH_FAILED: Reason.LAUNCH_FAILED,
     _E.LEFT: Reason.MEETING_ENDED,
     _E.NOT_ADMITTED: Reason.REJECTED,
@@ -282,8 +295,12 @@ TRANSIENT = frozenset(
     {
         Reason.LAUNCH_FAILED,
         Reason.LAUNCH_TIMEOUT,
+        Reason.NO_ROOM,
         Reason.JOIN_FAILED,
         Reason.CRASHED,
+        Reason.OUT_OF_MEMORY,
+        Reason.PREEMPTED,
+        Reason.NODE_LOST,
         Reason.WORKLOAD_VANISHED,
         Reason.LEASE_EXPIRED,
     }
@@ -312,7 +329,8 @@ def decide(meeting: Snapshot, event: Event, by: Source, attempt: int) -> Decisio
         return _without_row(meeting.status, event)
     if by not in row.by:
         return Refused(f"{by} may not report {event}")
-    return Applied(row)
+    known = event is Event.ROOM_AWAITED and meeting.waits_for_room
+    return Ignored("that it waits for room is on record") if known else Applied(row)
 
 
 def _without_row(status: State, event: Event) -> Decision:
@@ -349,10 +367,13 @@ def exit_event(meeting: Snapshot, exit_code: int, reason: Reason | None) -> Even
     return Event.NOT_ADMITTED if meeting.status in WAITING else Event.LEFT
 
 
-def reason_of(event: Event, from_state: State, given: Reason | None = None) -> Reason | None:
+def reason_of(
+    event: Event, from_state: State, given: Reason | None = None, *, waits_for_room: bool = False
+) -> Reason | None:
     """Return the reason that a transition records, or None to keep the one that stands.
 
-    A user's stop is always `stopped`, and once a meeting is stopping why it ends is settled.
+    A user's stop is always `stopped`, and once a meeting is stopping why it ends is settled. What waited for room until
+    its time was over has failed for want of room.
     """
     if event is Event.STOP_REQUESTED:
         return Reason.STOPPED
@@ -361,5 +382,5 @@ def reason_of(event: Event, from_state: State, given: Reason | None = None) -> R
     if given is not None:
         return given
     if event is Event.DEADLINE_PASSED:
-        return _DEADLINE_REASON.get(from_state)
+        return Reason.NO_ROOM if waits_for_room else _DEADLINE_REASON.get(from_state)
     return _DEFAULT_REASON.get(event)

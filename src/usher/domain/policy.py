@@ -43,6 +43,7 @@ class Policy:
         max_attempts: Launches of one meeting at most.
         retry: Between two launches of one meeting.
         effect_retry: Between two tries of one effect.
+        room_retry: Between two tries of a launch that the launcher has no room for.
         effect_tries: After so many an effect is buried.
         effect_timeout_s: How long one try may take.
         claim_s: After so long without a renewal the work of a dispatcher is somebody else's.
@@ -62,6 +63,7 @@ class Policy:
     max_attempts: int = 3
     retry: Backoff = Backoff(first_s=2.0, factor=4.0, most_s=60.0)
     effect_retry: Backoff = Backoff(first_s=0.5, factor=2.0, most_s=30.0)
+    room_retry: Backoff = Backoff(first_s=1.0, factor=2.0, most_s=10.0)
     effect_tries: int = 20
     effect_timeout_s: float = 60.0
     claim_s: float = 3.5

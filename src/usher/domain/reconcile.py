@@ -10,15 +10,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
-from usher.domain.lifecycle import ENDING, HAS_WORKLOAD, LAUNCHING, LEASED, Event, State
+from usher.domain.lifecycle import ENDING, HAS_WORKLOAD, LAUNCHING, LEASED, Event, Reason, State
 
 WORKLOAD_PREFIX = "usher"
-_WORKLOAD = re.compile(WORKLOAD_PREFIX + r"-([1-9][0-9]{0,18})-([1-9][0-9]{0,9})")
+_NUMBERS = re.compile(r"-([1-9][0-9]{0,18})-([1-9][0-9]{0,9})")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The launcher says that the workload runs."""
+    """The launcher says that the workload runs, or will run by itself as soon as it can.
+
+    Attributes:
+        waiting: Why it has not begun yet, where that is for want of room; empty otherwise.
+    """
+
+    waiting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +34,12 @@ class Exited:
     Attributes:
         code: Exit code; 128 + n for signal n; None if the launcher does not know.
         detail: What the launcher says of it (out of memory, image missing, …); may be empty.
+        reason: Why, where the launcher knows more than the exit code says.
     """
 
     code: int | None
     detail: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,12 @@ class Unknown:
 Observation = Running | Exited | Gone | Unknown
 
 
+def evidence(ended: Exited) -> str:
+    """Return in words how a workload ended."""
+    told = "no exit code" if ended.code is None else f"exit code {ended.code}"
+    return f"{told}. {ended.detail}".strip()
+
+
 class WorkloadName(NamedTuple):
     """Deterministic name of what runs for one attempt: `usher-<meeting_id>-<attempt>`.
 
@@ -59,12 +73,21 @@ class WorkloadName(NamedTuple):
     attempt: int
 
     def __str__(self) -> str:
-        return f"{WORKLOAD_PREFIX}-{self.meeting_id}-{self.attempt}"
+        return self.engine_name(WORKLOAD_PREFIX)
+
+    def engine_name(self, installation: str) -> str:
+        """Return the name by which an engine knows it that serves several installations."""
+        return f"{installation}-{self.meeting_id}-{self.attempt}"
 
 
 def parse_workload_name(name: str) -> WorkloadName | None:
     """Return what `name` names, or None if it is not exactly the name of an Usher workload."""
-    found = _WORKLOAD.fullmatch(name)
+    return parse_engine_name(name, WORKLOAD_PREFIX)
+
+
+def parse_engine_name(name: str, installation: str) -> WorkloadName | None:
+    """Return what an engine's `name` names, or None if it is not exactly a name of that installation's workloads."""
+    found = _NUMBERS.fullmatch(name, len(installation)) if name.startswith(installation) else None
     return WorkloadName(int(found[1]), int(found[2])) if found else None
 
 
@@ -141,6 +164,7 @@ class Finding:
 
     Attributes:
         version: Of the row that was judged: a meeting that has moved on since is judged anew in the next pass.
+        reason: Why, if the launcher knows.
     """
 
     meeting_id: int
@@ -148,6 +172,7 @@ class Finding:
     event: Event
     detail: str = ""
     version: int = 0
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +183,20 @@ class Plan:
         findings: Events to report, at most one a meeting.
         removals: Workloads that nobody asked for any more.
         suspects: Workloads that look dead for the first time; a second look in the next pass makes it a fact.
+        waiting: Workloads that wait for room.
     """
 
     findings: tuple[Finding, ...]
     removals: tuple[WorkloadName, ...]
     suspects: frozenset[WorkloadName]
+    waiting: frozenset[WorkloadName] = frozenset()
 
 
 def plan(
     rows: Iterable[Watched],
     observed: Mapping[WorkloadName, Observation] | None,
     suspects: frozenset[WorkloadName] = frozenset(),
+    waiting: frozenset[WorkloadName] = frozenset(),
 ) -> Plan:
     """Compare the meetings that are not over with the workloads that the launcher lists.
 
@@ -177,10 +205,12 @@ def plan(
         observed: Every workload that the launcher lists; None if it did not answer, and then nothing is concluded
             about any workload.
         suspects: `suspects` of the pass before.
+        waiting: `waiting` of the pass before: what has been said of them is not said again.
     """
     watchlist = rows if isinstance(rows, Watchlist) else Watchlist.of(rows)
     findings: list[Finding] = []
     doubted: set[WorkloadName] = set()
+    awaiting: set[WorkloadName] = set()
     for standing, members in watchlist.standings.items():
         event = _overdue(standing)
         if event is not None:
@@ -189,9 +219,12 @@ def plan(
             dead = list(_dead(standing.status, members, observed))
             findings += [finding for name, finding in dead if name in suspects]
             doubted.update(name for name, _ in dead if name not in suspects)
+            waits = list(_waiting(standing.status, members, observed))
+            findings += [finding for name, finding in waits if name not in waiting]
+            awaiting.update(name for name, _ in waits)
     current = set[WorkloadName]().union(*watchlist.standings.values())
     removals = tuple(name for name in observed or () if name not in current)
-    return Plan(tuple(findings), removals, frozenset(doubted))
+    return Plan(tuple(findings), removals, frozenset(doubted), frozenset(awaiting))
 
 
 _JUDGED = HAS_WORKLOAD - {State.ERROR}
@@ -218,8 +251,17 @@ def _dead(
     """Say of which workloads the launcher's word means the end, and what it is."""
     for name in [name for name in members if not isinstance(observed.get(name), Running)]:
         match observed.get(name, Gone()):
-            case Exited(code, detail):
-                said = f"exit code {code}. {detail}".strip()
-                yield name, Finding(*name, Event.CRASHED, said, members[name])
+            case Exited(reason=reason) as ended:
+                yield name, Finding(*name, Event.CRASHED, evidence(ended), members[name], reason)
             case Gone() if status not in MAY_NOT_HAVE_BEGUN:
                 yield name, Finding(*name, Event.WORKLOAD_VANISHED, "", members[name])
+
+
+def _waiting(
+    status: State, members: Mapping[WorkloadName, int], observed: Mapping[WorkloadName, Observation]
+) -> Iterator[tuple[WorkloadName, Finding]]:
+    """Say which workloads the launcher has no room for yet."""
+    for name in members if status in LAUNCHING else ():
+        match observed.get(name):
+            case Running(waiting=why) if why:
+                yield name, Finding(*name, Event.ROOM_AWAITED, why, members[name])

@@ -140,11 +140,12 @@ class Change:
         detail: Evidence for people (an exit code, a launcher's message); may be empty.
         deadline_s: Seconds until the new state's deadline; None in terminal states.
         deadline_from_start: Count `deadline_s` from `start_time` if there is one, not from now.
+        deadline_stays: Keep the deadline that stands.
         deadline_cap_s: The deadline is no later than so many seconds after `start_time`; None for no such cap.
         expire_commands: Commands of the attempt that are not acknowledged will not be executed any more.
         stop_requested: The new value of the flag.
         next_connection_id: Set for a retry: the attempt grows by one, and this is its connection.
-        clear_reason: Forget reason and failure stage (a retry begins anew).
+        clear_reason: Forget reason and failure stage (a retry begins anew, or what was waited for is there).
         failure_stage: Set where an attempt or the meeting fails.
         workload: New `bot_container_id`, or None to keep it.
         desired_configuration: New desired configuration, or None to keep it.
@@ -166,6 +167,7 @@ class Change:
     detail: str = ""
     deadline_s: float | None = None
     deadline_from_start: bool = False
+    deadline_stays: bool = False
     deadline_cap_s: float | None = None
     expire_commands: bool = False
     stop_requested: bool = False

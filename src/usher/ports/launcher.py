@@ -1,6 +1,6 @@
 """What runs bots."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,6 +32,7 @@ class Launcher(Protocol):
 
         Raises:
             LaunchRejected: It can never run, or was ended before it began, and nothing of it runs.
+            NoRoom: There is no room for it at present, and nothing of it runs.
             Unavailable: The launcher does not answer; the workload may run or not.
         """
         ...
@@ -64,5 +65,15 @@ class Launcher(Protocol):
         """Return what the bot left behind under `USHER_LAST_WORDS`; empty if nothing is known.
 
         Nothing in it may be trusted before its seal was checked.
+        """
+        ...
+
+    async def listen(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever a workload may have begun or ended, until cancelled.
+
+        A hint that makes the next look come sooner: it may come late, twice, or not at all.
+
+        Raises:
+            Unavailable: The launcher does not answer, or stopped telling.
         """
         ...

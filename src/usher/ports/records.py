@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from usher.domain.lifecycle import Event, Reason, Snapshot, Source, State
+from usher.domain.lifecycle import LAUNCHING, Event, Reason, Snapshot, Source, State
 from usher.domain.meeting import MeetingRef
 from usher.domain.transcript import Segment
 
@@ -91,7 +91,8 @@ class Meeting:
     @property
     def snapshot(self) -> Snapshot:
         """The part of the row that decisions are made from."""
-        return Snapshot(self.status, self.attempt, self.stop_requested)
+        waits_for_room = self.status in LAUNCHING and self.reason is Reason.NO_ROOM
+        return Snapshot(self.status, self.attempt, self.stop_requested, waits_for_room)
 
 
 @dataclass(frozen=True, slots=True)

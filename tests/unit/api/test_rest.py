@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.support.world import World
 
-from usher.api.app import create_app
+from usher.api.app import create_app, create_bots_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache, digest
 
@@ -24,6 +24,7 @@ class Api:
     world: World
     http: httpx.AsyncClient
     key: str
+    context: Context
 
     async def send(self, room: str = "weekly-sync", **more: str) -> httpx.Response:
         return await self.http.post("/bots", json={"meeting_url": f"{ROOM_URL}/{room}"} | more, headers=self.mine)
@@ -50,7 +51,7 @@ async def open_api() -> AsyncIterator[Api]:
     )
     transport = httpx.ASGITransport(create_app(context), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://usher.test") as http:
-        yield Api(world, http, "key")
+        yield Api(world, http, "key", context)
 
 
 @pytest.fixture
@@ -223,3 +224,12 @@ async def test_a_body_over_the_limit_is_refused(api: Api) -> None:
 
 async def test_every_answer_carries_security_headers(api: Api) -> None:
     assert (await api.http.get("/health")).headers["x-content-type-options"] == "nosniff"
+
+
+async def test_where_bots_alone_are_served_nobody_reaches_the_users_or_the_admin_api(api: Api) -> None:
+    transport = httpx.ASGITransport(create_bots_app(api.context), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://bots.test") as http:
+        for path in ("/bots", "/meetings", "/admin/users", "/health", "/metrics", "/docs", "/openapi.json"):
+            assert (await http.get(path, headers={**api.mine, "X-Admin-API-Key": ADMIN_TOKEN})).status_code == 404
+        report = await http.post("/internal/bots/00000000-0000-4000-8000-000000000000/started")
+    assert report.status_code == 401

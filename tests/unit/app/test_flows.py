@@ -9,7 +9,12 @@ from typing import Literal
 import pytest
 from tests.support.world import World, exited, on_the_way, wish
 
-from usher.adapters.memory.failing_launchers import ForgettingLauncher, RefusingLauncher, SilentLauncher
+from usher.adapters.memory.failing_launchers import (
+    ForgettingLauncher,
+    FullLauncher,
+    RefusingLauncher,
+    SilentLauncher,
+)
 from usher.adapters.memory.launcher import Machine, MemoryLauncher, Workload
 from usher.app.bots import Wish
 from usher.app.reconciler import Reconciler
@@ -442,3 +447,48 @@ async def test_a_scheduled_bot_waits_for_a_free_seat() -> None:
     await world.settle()
     await world.reconciler.reconcile()
     assert (await world.meeting(scheduled.meeting_id)).status is S.REQUESTED
+
+
+async def test_a_launch_without_room_waits_says_so_once_and_goes_on_when_there_is_some() -> None:
+    full = FullLauncher(MemoryLauncher(machine := Machine()))
+    world = World(launcher=full)
+    meeting = await world.send_bot()
+    deadline = None
+    for _ in range(4):
+        await world.settle()
+        waiting = await world.meeting(meeting.meeting_id)
+        assert (waiting.status, waiting.reason) == (S.STARTING, Reason.NO_ROOM)
+        assert deadline in (None, waiting.deadline_at)
+        deadline = waiting.deadline_at
+        world.clock.advance(10)
+    assert await world.states(meeting.meeting_id) == [S.REQUESTED, S.STARTING, S.STARTING]
+    assert not machine.workloads
+    full.failing = False
+    await world.settle()
+    assert machine.workloads
+    bot = await world.bot_of(meeting.meeting_id)
+    await world.reports.started(bot)
+    assert (await world.meeting(meeting.meeting_id)).reason is None
+
+
+async def test_a_launch_that_never_finds_room_fails_for_want_of_room() -> None:
+    world = World(launcher=FullLauncher(MemoryLauncher()))
+    meeting = await world.send_bot()
+    for _ in range(100):
+        await world.settle()
+        await world.reconciler.reconcile()
+        world.clock.advance(10)
+    ended = await world.meeting(meeting.meeting_id)
+    assert (ended.status, ended.reason, ended.attempt) == (S.FAILED, Reason.NO_ROOM, world.policy.max_attempts)
+
+
+async def test_a_stop_ends_what_waits_for_room() -> None:
+    world = World(launcher=FullLauncher(MemoryLauncher()))
+    meeting = await world.send_bot()
+    await world.settle()
+    await world.bots.stop(meeting.user_id, meeting.ref.platform, meeting.ref.native_id)
+    for _ in range(10):
+        await world.settle()
+        world.clock.advance(10)
+    ended = await world.meeting(meeting.meeting_id)
+    assert (ended.status, ended.reason) == (S.COMPLETED, Reason.STOPPED)

@@ -109,6 +109,7 @@ def test_who_says_why(row: Transition, given: Reason | None) -> None:
         (Event.LEASE_EXPIRED, State.ACTIVE, Reason.LEASE_EXPIRED),
         (Event.DEADLINE_PASSED, State.REQUESTED, Reason.LAUNCH_TIMEOUT),
         (Event.DEADLINE_PASSED, State.STARTING, Reason.LAUNCH_TIMEOUT),
+        (Event.ROOM_AWAITED, State.STARTING, Reason.NO_ROOM),
         (Event.DEADLINE_PASSED, State.JOINING, Reason.JOIN_FAILED),
         (Event.DEADLINE_PASSED, State.AWAITING_ADMISSION, Reason.ADMISSION_TIMEOUT),
         (Event.DEADLINE_PASSED, State.ACTIVE, Reason.MAX_DURATION),
@@ -165,3 +166,19 @@ def test_old_news_is_answered_like_a_success(status: State, event: Event, by: So
 )
 def test_a_contradiction_is_refused(status: State, event: Event, by: Source, attempt: int) -> None:
     assert isinstance(decide(Snapshot(status, 2), event, by, attempt), Refused)
+
+
+def test_what_waits_for_room_until_its_time_is_over_has_failed_for_want_of_room() -> None:
+    assert reason_of(Event.DEADLINE_PASSED, State.STARTING, waits_for_room=True) is Reason.NO_ROOM
+
+
+def test_that_a_launch_waits_for_room_is_put_on_record_once() -> None:
+    first = decide(Snapshot(State.STARTING, 1), Event.ROOM_AWAITED, Source.RECONCILER, 1)
+    assert isinstance(first, Applied)
+    waiting = Snapshot(State.STARTING, 1, waits_for_room=True)
+    assert isinstance(decide(waiting, Event.ROOM_AWAITED, Source.DISPATCHER, 1), Ignored)
+
+
+def test_a_launch_that_found_no_room_may_be_tried_again_and_one_without_an_image_may_not() -> None:
+    assert after_clean_up(Snapshot(State.ERROR, 1), Reason.NO_ROOM, max_attempts=3) is Event.RETRY_GRANTED
+    assert after_clean_up(Snapshot(State.ERROR, 1), Reason.IMAGE_MISSING, max_attempts=3) is Event.GAVE_UP

@@ -2,7 +2,7 @@
 
 import pytest
 
-from usher.domain.lifecycle import HAS_WORKLOAD, LIVE, Event, State
+from usher.domain.lifecycle import HAS_WORKLOAD, LAUNCHING, LIVE, Event, Reason, State
 from usher.domain.reconcile import (
     MAY_NOT_HAVE_BEGUN,
     Exited,
@@ -13,6 +13,7 @@ from usher.domain.reconcile import (
     Unknown,
     Watched,
     WorkloadName,
+    parse_engine_name,
     parse_workload_name,
     plan,
 )
@@ -75,3 +76,32 @@ def test_other_names_are_nobodys(name: str) -> None:
 def test_the_name_says_meeting_and_attempt() -> None:
     assert str(NAME) == "usher-7-2"
     assert parse_workload_name("usher-7-2") == NAME
+
+
+@pytest.mark.parametrize("status", sorted(LIVE))
+def test_a_workload_without_room_is_told_of_once_while_it_is_being_launched(status: State) -> None:
+    row = Watched(7, 2, status, deadline_passed=False, lease_expired=False, version=5)
+    first = plan([row], {NAME: Running("no node has 1500 MiB left")})
+    told = (Finding(7, 2, Event.ROOM_AWAITED, "no node has 1500 MiB left", version=5),)
+    assert first.findings == (told if status in LAUNCHING else ())
+    second = plan([row], {NAME: Running("no node has 1500 MiB left")}, first.suspects, first.waiting)
+    assert second.findings == ()
+    assert second.waiting == first.waiting
+    assert plan([row], {NAME: Running()}, second.suspects, second.waiting).waiting == frozenset()
+
+
+def test_what_the_launcher_knows_of_the_end_is_the_reason() -> None:
+    (finding,) = seen_twice(State.ACTIVE, {NAME: Exited(137, "out of memory", Reason.OUT_OF_MEMORY)})
+    assert finding.reason is Reason.OUT_OF_MEMORY
+
+
+def test_an_end_without_an_exit_code_says_so() -> None:
+    (finding,) = seen_twice(State.ACTIVE, {NAME: Exited(None, "the node was lost")})
+    assert finding.detail == "no exit code. the node was lost"
+
+
+def test_an_engine_that_serves_two_installations_tells_them_apart() -> None:
+    assert NAME.engine_name("blue") == "blue-7-2"
+    assert parse_engine_name("blue-7-2", "blue") == NAME
+    assert parse_engine_name("blue-7-2", "usher") is None
+    assert parse_engine_name("bluer-7-2", "blue") is None

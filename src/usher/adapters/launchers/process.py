@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -128,6 +128,10 @@ class ProcessLauncher:
             return await asyncio.to_thread(self._workload(name).last_words, LAST_WORDS_BYTES)
         except OSError:
             return b""
+
+    async def listen(self, wake: Callable[[], None]) -> None:  # noqa: ARG002 - it is the port's
+        """Wait for ever: a look at the directory costs next to nothing."""
+        await asyncio.Event().wait()
 
     async def stop_all(self, *, grace_s: float) -> Mapping[WorkloadName, Observation]:
         """Stop every workload of the directory at once, those that are not on record any more included."""

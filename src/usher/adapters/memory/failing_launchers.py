@@ -1,9 +1,9 @@
 """Launchers that fail in one named way, around one that works. Each fails while `failing` is set."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from usher.domain.errors import LaunchRejected, Unavailable
+from usher.domain.errors import LaunchRejected, NoRoom, Unavailable
 from usher.domain.reconcile import Observation, Unknown, WorkloadName
 from usher.ports import Launcher, WorkloadSpec
 
@@ -40,6 +40,9 @@ class _Wrapped:
     async def last_words(self, name: WorkloadName) -> bytes:
         return await self._inner.last_words(name)
 
+    async def listen(self, wake: Callable[[], None]) -> None:
+        await self._inner.listen(wake)
+
 
 class RefusingLauncher(_Wrapped):
     """Says of every workload that it can never run, and starts nothing."""
@@ -52,6 +55,20 @@ class RefusingLauncher(_Wrapped):
         """
         if self.failing:
             raise LaunchRejected("no such image")
+        await super().start(spec)
+
+
+class FullLauncher(_Wrapped):
+    """Has no room for anything new."""
+
+    async def start(self, spec: WorkloadSpec) -> None:
+        """Start nothing.
+
+        Raises:
+            NoRoom: Always, while failing.
+        """
+        if self.failing:
+            raise NoRoom("all 2 places are taken")
         await super().start(spec)
 
 

@@ -153,6 +153,10 @@ class MemoryLauncher:
         workload = self.machine.workloads.get(name)
         return b"" if workload is None else workload.last_words
 
+    async def listen(self, wake: Callable[[], None]) -> None:  # noqa: ARG002 - it is the port's
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
 
 async def _run(bot: Bot, workload: Workload) -> int:
     return await bot(workload)

@@ -97,6 +97,8 @@ def _changed(meeting: Meeting, wanted: Change, now: datetime) -> Meeting:
 
 
 def _deadline(meeting: Meeting, wanted: Change, now: datetime) -> datetime | None:
+    if wanted.deadline_stays:
+        return meeting.deadline_at
     if wanted.deadline_s is None:
         return None
     start = meeting.start_time or now

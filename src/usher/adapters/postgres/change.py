@@ -162,6 +162,8 @@ def _assignments(wanted: Change, arguments: _Arguments) -> list[str]:
 
 
 def _deadline(wanted: Change, arguments: _Arguments) -> str:
+    if wanted.deadline_stays:
+        return "m.deadline_at"
     if wanted.deadline_s is None:
         return "NULL"
     started = "coalesce(m.start_time, now())"
