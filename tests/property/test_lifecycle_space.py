@@ -39,7 +39,7 @@ SILENT_STEPS = 4
 """The longest way to an end if nobody but the reconciler ever speaks."""
 
 UNATTENDED_STEPS = 13
-"""The longest way to an end if only the manager's own parts speak: every attempt waits for room and fails as late as it can."""
+"""The longest way to an end if only the manager's own parts speak: each attempt waits for room and fails late."""
 
 
 def test_every_combination_is_decided_once_and_for_all() -> None:
