@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from usher.adapters.launchers import shim
-from usher.adapters.launchers.process_table import Process
+from usher.adapters.launchers.process import shim
+from usher.adapters.launchers.process.table import Process
 from usher.domain.reconcile import Exited
 
 _FLOCK = "hhqqi4x"

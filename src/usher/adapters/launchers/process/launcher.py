@@ -16,10 +16,10 @@ from pathlib import Path
 
 import structlog
 
-from usher.adapters.launchers import shim
-from usher.adapters.launchers.process_directory import HeldLock, WorkloadDirectory
-from usher.adapters.launchers.process_spent import SpentNames
-from usher.adapters.launchers.process_table import MARK, Process, find_marked, find_marks
+from usher.adapters.launchers.process import shim
+from usher.adapters.launchers.process.directory import HeldLock, WorkloadDirectory
+from usher.adapters.launchers.process.spent import SpentNames
+from usher.adapters.launchers.process.table import MARK, Process, find_marked, find_marks
 from usher.domain.errors import LaunchRejected, Unavailable
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName, parse_workload_name
 from usher.ports import WorkloadSpec

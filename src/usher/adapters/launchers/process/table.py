@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from usher.adapters.launchers.shim import start_ticks
+from usher.adapters.launchers.process.shim import start_ticks
 
 MARK = "USHER_WORKLOAD"
 """Environment variable that a workload's processes inherit: the path of its directory, unique on the machine."""
