@@ -23,6 +23,7 @@ from usher.bot.stay import Ending, Progress, Stay
 from usher.domain.lifecycle import Reason
 from usher.protocol.bot import BotConfiguration
 from usher.protocol.commands import Command, CommandOutcome, Leave, Task
+from usher.protocol.last_words import MOST_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ class Bot:
         finish: Takes the last text of what was heard; called once, when the stay is over. Bounded in time.
         keep: Puts the sealed last words where the launcher looks for them, in the place of what it was given before;
             None says that there are none any more.
+        last_words_bytes: How much of them is kept there.
         ending: Called once, when the end begins: before the meeting is left.
         executed: Told of each command that was carried out.
         transport: Carries HTTP requests in the place of the network. The caller closes it.
@@ -92,6 +94,7 @@ class Bot:
         reconfigure: Reconfigure = _apply,
         finish: Callable[[], Awaitable[None]] = _nothing_to_finish,
         keep: Keep = _ignore,
+        last_words_bytes: int = MOST_BYTES,
         ending: Callable[[], None] = _ignore,
         executed: Callable[[Command, CommandOutcome], None] = _ignore,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -108,7 +111,7 @@ class Bot:
         self._limits = limits
         self._executed = executed
         self._heart = Heart(self._line, self.callbacks, self.publisher, configuration.patience)
-        self._legacy = Legacy(configuration, self.callbacks, self.publisher, keep)
+        self._legacy = Legacy(configuration, self.callbacks, self.publisher, keep, last_words_bytes)
         self._control = Control(redis, self.callbacks, configuration.connection_id, self._execute)
         self._leave = asyncio.Event()
         self._tasks: list[asyncio.Task[Any]] = []

@@ -19,6 +19,8 @@ _MOST_IN_ENTRY = 100
 _PERIOD_S = 0.5
 # The seal, and every field and bracket that is not counted with the reports, the entries or the segments.
 _ENVELOPE_BYTES = 1024
+# The seal and the line feed after it.
+_SEAL_BYTES = 65
 _ENTRY_BYTES = 1024
 
 Keep = Callable[[bytes | None], None]
@@ -33,13 +35,22 @@ class Legacy:
         callbacks: Knows which reports are unanswered.
         publisher: Knows which segments are not safe.
         keep: Where the words go.
+        most_bytes: How much of them is kept there.
     """
 
-    def __init__(self, configuration: BotConfiguration, callbacks: Callbacks, publisher: Publisher, keep: Keep) -> None:
+    def __init__(
+        self,
+        configuration: BotConfiguration,
+        callbacks: Callbacks,
+        publisher: Publisher,
+        keep: Keep,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
         self._configuration = configuration
         self._callbacks = callbacks
         self._publisher = publisher
         self._keep = keep
+        self._most_bytes = most_bytes
         self._kept: bytes | None = None
 
     async def run(self) -> None:
@@ -59,19 +70,32 @@ class Legacy:
         reports, items = self._callbacks.unanswered(), self._publisher.undelivered()
         if not reports and not items:
             return None
-        return compose(self._configuration, reports, items)
+        return compose(self._configuration, reports, items, self._most_bytes)
 
 
-def compose(configuration: BotConfiguration, reports: list[dict[str, Any]], items: Iterable[Item]) -> bytes:
-    """Return the sealed words, cut to what is read of them: reports come first, then final text, then partial text."""
-    said = LastWords.model_validate(
-        {"connection_id": configuration.connection_id, "reports": reports[-_MOST_REPORTS:]}, strict=False
-    )
-    room_bytes = MOST_BYTES - _ENVELOPE_BYTES - len(said.model_dump_json().encode())
+def compose(
+    configuration: BotConfiguration, reports: list[dict[str, Any]], items: Iterable[Item], most_bytes: int = MOST_BYTES
+) -> bytes:
+    """Return the sealed words, cut to what is read of them: reports come first, then final text, then partial text.
+
+    Of reports that are too many or too long the newest stay, and then their evidence for people goes.
+    """
+    said = _fitting_reports(configuration.connection_id, reports[-_MOST_REPORTS:], most_bytes - _SEAL_BYTES)
+    room_bytes = most_bytes - _ENVELOPE_BYTES - len(said.model_dump_json().encode())
     urgent = sorted(items, key=lambda item: not item.segment.completed)
     entries = _entries(configuration.meeting_id, _fitting(urgent, room_bytes))
     words = said.model_copy(update={"entries": list(islice(entries, _MOST_ENTRIES))})
     return seal(words, configuration.token.get_secret_value())
+
+
+def _fitting_reports(connection_id: str, reports: list[dict[str, Any]], room_bytes: int) -> LastWords:
+    """Return words without text that fit; the last report is the end of the visit, and stays whatever happens."""
+    said = LastWords.model_validate({"connection_id": connection_id, "reports": reports}, strict=False)
+    if len(said.model_dump_json().encode()) <= room_bytes or not reports:
+        return said
+    if len(reports) > 1:
+        return _fitting_reports(connection_id, reports[1:], room_bytes)
+    return LastWords.model_validate({"connection_id": connection_id, "reports": [reports[0] | {"detail": ""}]})
 
 
 def _fitting(items: Iterable[Item], room_bytes: int) -> Iterator[Item]:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from usher.bot.session import run
 from usher.protocol import last_words
 from usher.protocol.bot import VARIABLE, BotConfiguration
-from usher.settings import bot_document, last_words_path
+from usher.settings import bot_document, last_words_bytes, last_words_path
 from usher.telemetry import configure_logging
 
 _BAD_CONFIGURATION = 2
@@ -25,7 +25,8 @@ def main() -> int:
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, found["loc"])) for found in error.errors())
         return _complain(f"{VARIABLE} is not a bot configuration: {fields}.")
-    return asyncio.run(run(configuration, last_words_path(last_words.VARIABLE)))
+    most_bytes = last_words_bytes(last_words.LIMIT_VARIABLE) or last_words.MOST_BYTES
+    return asyncio.run(run(configuration, last_words_path(last_words.VARIABLE), most_bytes))
 
 
 def _complain(message: str) -> int:

@@ -16,6 +16,9 @@ from usher.protocol.segments import SegmentEntry
 VARIABLE = "USHER_LAST_WORDS"
 """Environment variable that holds the path of the file to write."""
 
+LIMIT_VARIABLE = "USHER_LAST_WORDS_BYTES"
+"""Environment variable that holds how many bytes the launcher keeps, where that is less than `MOST_BYTES`."""
+
 MOST_BYTES = 1 << 20
 """A longer document is not read."""
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.bot_process import TOKEN, configuration
 
 from usher.bot.last_words import compose
@@ -87,6 +88,24 @@ def test_more_sessions_than_are_read_are_cut() -> None:
     assert _names(_read(compose(_told(), [], items))) == [str(number) for number in range(200)]
 
 
+@pytest.mark.parametrize("most_bytes", [400, 1000, 4096])
+def test_a_launcher_that_keeps_little_gets_the_end_of_the_visit_first(most_bytes: int) -> None:
+    reports = [{"kind": "started", "seq": seq} for seq in range(1, 100)]
+    reports.append({"kind": "exited", "seq": 100, "exit_code": 1, "reason": "crashed", "detail": "\N{SNOWMAN}" * 4000})
+    document = compose(_told(), reports, [_item(str(number)) for number in range(50)], most_bytes)
+    assert len(document) <= most_bytes
+    (said,) = _read(document).reports
+    assert said.model_dump(mode="json") == _EXITED | {"seq": 100, "detail": ""}
+
+
+def test_a_launcher_that_keeps_little_gets_text_too_where_there_is_room() -> None:
+    document = compose(_told(), [_EXITED], [_item(str(number), "word " * 10) for number in range(50)], 4096)
+    words = _read(document)
+    assert 2000 < len(document) <= 4096
+    assert len(words.reports) == 1
+    assert len(_names(words)) > 5
+
+
 def test_the_file_is_private_and_holds_the_newest_words(tmp_path: Path) -> None:
     path = tmp_path / "last_words"
     file = LastWordsFile(path)
@@ -111,6 +130,18 @@ def test_a_write_that_was_cut_off_is_written_again(tmp_path: Path) -> None:
     (tmp_path / ".last_words.new").write_bytes(b"torn")
     LastWordsFile(path).keep(b"whole")
     assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_is_the_launchers_stays_and_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "termination-log"
+    path.touch()
+    inode = path.stat().st_ino
+    file = LastWordsFile(path, 4096)
+    for document in (b"longer than the next", b"two", None, b"three"):
+        file.keep(document)
+        assert path.read_bytes() == (document or b"")
+    assert path.stat().st_ino == inode
     assert list(tmp_path.iterdir()) == [path]
 
 

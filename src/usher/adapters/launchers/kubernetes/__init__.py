@@ -1,0 +1,1 @@
+"""Bots as pods of Kubernetes."""
