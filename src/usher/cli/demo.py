@@ -17,6 +17,7 @@ def demo() -> None:
     settings = settings.model_copy(
         update={
             "api": settings.api.model_copy(update={"port": 0}),
+            "bots": settings.bots.model_copy(update={"port": 0}),
             "log": settings.log.model_copy(update={"level": "error"}),
         }
     )

@@ -29,9 +29,9 @@ def up() -> None:
 
     Example: usher up      (another port: USHER_API__PORT=9000 usher up)
     """
-    from usher.cli import services
+    from usher.cli import local_system
 
-    services.up()
+    local_system.up()
 
 
 @app.command()
@@ -55,9 +55,9 @@ def transcribe() -> None:
 
     Example: USHER_TRANSCRIPTION__MODEL=/models/faster-whisper-base usher transcribe
     """
-    from usher.cli import services
+    from usher.cli import speech_command
 
-    services.transcribe()
+    speech_command.transcribe()
 
 
 @app.command()

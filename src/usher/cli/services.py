@@ -1,19 +1,15 @@
-"""Commands of operators: up, serve, transcribe, migrate."""
+"""Commands of operators: serve and migrate. They load no embedded server and no speech model."""
 
 import asyncio
-import json
 from collections.abc import Coroutine
 
 import uvloop
 
 from usher.adapters.postgres.migrate import migrate as migrate_database
 from usher.bootstrap.http import listen
-from usher.bootstrap.local import Local, open_local
 from usher.bootstrap.signals import run_until_signal
 from usher.bootstrap.system import Role, open_system
-from usher.cli.output import console, fail, speaking_plainly
-from usher.cli.speech import serve_speech
-from usher.domain.errors import Unavailable
+from usher.cli.output import fail, speaking_plainly
 from usher.settings import Settings
 from usher.telemetry import configure_logging
 
@@ -27,31 +23,6 @@ def run(work: Coroutine[object, object, None], settings: Settings) -> None:
 
     with speaking_plainly():
         uvloop.run(main())
-
-
-def up() -> None:
-    """Run the whole system on this machine until a signal comes."""
-    settings = Settings()
-
-    async def work() -> None:
-        async with open_local(settings, lambda step: console.print(f"[dim]starting[/dim] {step} …")) as local:
-            _welcome(local)
-            raise Unavailable(await local.broken)
-
-    run(work(), settings)
-    console.print("Everything has stopped.")
-
-
-def _welcome(local: Local) -> None:
-    body = json.dumps({"meeting_url": f"{local.url}/room/first"})
-    console.print(f"\n[bold green]Usher is up[/bold green] at [bold]{local.url}[/bold]  (API described at /docs)")
-    console.print(f"API key: {local.api_key}\n")
-    console.print(f"Open a meeting in your browser: {local.url}/room/first")
-    console.print("Send the first bot, and read what it hears:\n")
-    header = f"-H 'X-API-Key: {local.api_key}'"
-    console.print(f"  curl -s {local.url}/bots {header} -H 'Content-Type: application/json' -d '{body}'", markup=False)
-    console.print(f"  curl -s {local.url}/transcripts/room/first {header}\n", markup=False)
-    console.print("Ctrl-C stops everything.")
 
 
 def serve(role: str) -> None:
@@ -68,12 +39,6 @@ def serve(role: str) -> None:
             await system.run(listener, bots_listener)
 
     run(work(), settings)
-
-
-def transcribe() -> None:
-    """Run the speech service until a signal comes."""
-    settings = Settings()
-    run(serve_speech(settings), settings)
 
 
 def migrate() -> None:
