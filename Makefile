@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 MODEL := $(if $(USHER_TRANSCRIPTION__MODEL),check-model,$(MODELS)/faster-whisper-base/model.bin)
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo up test chaos lint generate bench lock clean check-model
+.PHONY: help setup demo up test engines chaos lint generate bench lock clean check-model
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make demo      a meeting with a bot in it, from nothing to a transcript"
 	@echo "make up        run Usher on this machine"
 	@echo "make test      lint and all tests"
+	@echo "make engines   Docker, Nomad and Kubernetes for the tests; without them those tests are skipped"
 	@echo "make chaos     the long form: minutes of exploration, faults, planted bugs; about an hour"
 	@echo "make lint      lint alone"
 	@echo "make generate  renew the generated files"
@@ -37,11 +38,15 @@ up: setup
 test: setup $(STAMPS)/dev lint
 	$(BIN)/python -m pytest -m "not long"
 
+# The real ones, apart from any that the machine has; kept in ~/.cache/usher-engines. Needs root, and go to build them.
+engines:
+	@sh tools/engines/all.sh start
+
 # The long form of what is said of failures in docs/explanation: about an hour. MINUTES for the explorer.
 chaos: setup $(STAMPS)/dev
 	$(BIN)/python -m tests.explorer --crashes
 	$(BIN)/python -m tests.explorer --minutes $(or $(MINUTES),5)
-	$(BIN)/python -m pytest tests/chaos tests/unit/bench
+	$(BIN)/python -m pytest tests/chaos tests/unit/bench tests/e2e/test_demo_on_engines.py
 	$(BIN)/python -m tools.mutants
 
 lint: $(STAMPS)/dev
@@ -58,9 +63,17 @@ generate: $(STAMPS)/dev
 bench: setup
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
+# runtime.lock is for a machine with everything; each image gets what it needs of it, in the same versions.
+COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+IMAGES  := $(COMPILE) -c requirements/runtime.lock pyproject.toml
+
 lock:
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group build pyproject.toml -o requirements/runtime.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group build --group dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	$(COMPILE) --all-extras --group build pyproject.toml -o requirements/runtime.lock
+	$(COMPILE) --all-extras --group build --group dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
+	$(IMAGES) --extra docker --extra kubernetes -o requirements/manager.lock
+	$(IMAGES) --extra bot -o requirements/bot.lock
+	$(IMAGES) --extra transcription -o requirements/transcription.lock
+	$(COMPILE) -c requirements/runtime.lock --group pyproject.toml:build -o requirements/build.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

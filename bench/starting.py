@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.floors import loaded
-from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.launchers.process.launcher import ProcessLauncher
 from usher.domain.reconcile import WorkloadName
 from usher.ports import WorkloadSpec
 from usher.settings import bare_environment

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from tests.support.engines import ENGINES, engine_address
 from tests.support.servers import TEMPLATE, empty_redis, execute, fresh_database, prepare_template, with_database
 
 from usher.adapters.embedded.model_install import install_model
@@ -12,6 +13,11 @@ from usher.adapters.embedded.postgres import EmbeddedPostgres
 from usher.adapters.embedded.redis import EmbeddedRedis
 
 _ROOT = Path(__file__).parents[1]
+
+
+def pytest_report_header() -> list[str]:
+    """Say which engines are there: the tests of the others are skipped."""
+    return [f"engine {name}: {engine_address(name) or 'not there (make engines)'}" for name in ENGINES]
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -64,7 +64,11 @@ class DockerSettings(_Group):
         description="Engines by name, a JSON object: unix:// or tcp:// addresses. A name must keep its address.",
     )
     image: str = Field(default="usher-bot:latest", description="Image of the bot.")
+    pull: Literal["missing", "never"] = Field(default="missing", description="Whether a missing image is pulled.")
     network: str = Field(default="usher-bots", description="Network of the bots; made if it is missing.")
+    bridge: str = Field(
+        default="usher-bots", max_length=15, description="Interface of that network on the host, for firewall rules."
+    )
     cpus: float = Field(default=1.0, gt=0, description="Processors of one bot at most.")
     memory_mb: int = Field(default=1500, ge=64, description="Memory of one bot at most, MiB.")
     shm_mb: int = Field(default=512, ge=16, description="Shared memory of one bot at most, MiB; counts as memory.")
@@ -77,25 +81,58 @@ class NomadSettings(_Group):
 
     url: str = Field(default="http://127.0.0.1:4646", description="Address of the Nomad API.")
     token: SecretStr | None = Field(default=None, description="ACL token.")
+    ca_file: Path | None = Field(default=None, description="Certificates that vouch for Nomad; default: the machine's.")
+    certificate_file: Path | None = Field(default=None, description="Certificate to show to Nomad, if it asks for one.")
+    key_file: Path | None = Field(default=None, description="Private key of that certificate.")
     namespace: str = Field(default="default", description="Namespace of the jobs.")
     region: str | None = Field(default=None, description="Region of the jobs; default: that of the server.")
     datacenters: tuple[str, ...] = Field(default=("*",), min_length=1, description="Data centres, a JSON list.")
+    node_pool: str | None = Field(default=None, description="Nodes that bots may run on; default: Nomad's.")
     driver: Literal["docker", "exec", "raw_exec"] = Field(default="docker", description="Task driver.")
     image: str = Field(default="usher-bot:latest", description="Image of the bot, with the docker driver.")
+    network: str | None = Field(default=None, description="Network of the bots, with the docker driver.")
     cpu_mhz: int = Field(default=1000, ge=20, description="Processor share of one bot, MHz.")
     memory_mb: int = Field(default=1500, ge=64, description="Memory of one bot, MiB.")
+    memory_max_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="Memory of one bot at most, MiB, where the cluster allows more; default: no more.",
+    )
+    shm_mb: int = Field(default=512, ge=16, description="Shared memory of one bot at most, MiB; counts as memory.")
+    pids: int = Field(default=512, ge=16, description="Processes and threads of one bot at most.")
+    lost_after_s: float = Field(
+        default=60.0, ge=1.0, description="How long after its node was lost a bot is taken for ended, seconds."
+    )
+    stop_when_cut_off: bool = Field(
+        default=False,
+        description="A node without contact for that long stops its bots; needs Nomad 1.10.2, or one bot a node.",
+    )
 
 
 class KubernetesSettings(_Group):
     """Bots as pods of Kubernetes."""
 
     kubeconfig: Path | None = Field(default=None, description="File that names the cluster; default: the one inside.")
+    context: str | None = Field(default=None, description="Context of that file; default: its current one.")
     namespace: str = Field(default="usher", description="Namespace of the pods.")
     image: str = Field(default="usher-bot:latest", description="Image of the bot.")
+    pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When the image is pulled."
+    )
+    pull_secrets: tuple[str, ...] = Field(default=(), description="Secrets to pull it with, a JSON list.")
     service_account: str = Field(default="usher-bot", description="Service account of the pods; needs no rights.")
     cpus: float = Field(default=1.0, gt=0, description="Processors of one bot: what is asked for, and the limit.")
     memory_mb: int = Field(default=1500, ge=64, description="Memory of one bot: what is asked for, and the limit, MiB.")
     shm_mb: int = Field(default=512, ge=16, description="Shared memory of one bot at most, MiB; counts as memory.")
+    node_selector: dict[str, str] = Field(default={}, description="Labels that a node has to have, a JSON object.")
+    tolerations: tuple[dict[str, str | int], ...] = Field(
+        default=(), description="Taints that a node may have, a JSON list as in a pod."
+    )
+    priority_class: str | None = Field(default=None, description="Priority class; default: that of the cluster.")
+    runtime_class: str | None = Field(default=None, description="Runtime class; default: that of the cluster.")
+    seccomp_profile: str | None = Field(
+        default=None, description="A profile of the nodes, below the kubelet's directory; default: the runtime's."
+    )
 
 
 class LauncherSettings(_Group):
@@ -107,7 +144,8 @@ class LauncherSettings(_Group):
     installation: str = Field(
         default="usher",
         pattern="^[a-z][a-z0-9]{0,15}$",
-        description="Begins the names of workloads, so that several Ushers can share an engine.",
+        description="Begins the names of workloads, so that several Ushers can share an engine. "
+        "`usher up` draws one of its own.",
     )
     command: tuple[str, ...] | None = Field(
         default=None,
@@ -119,6 +157,11 @@ class LauncherSettings(_Group):
     nomad: NomadSettings = NomadSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
 
+    @property
+    def has_image(self) -> bool:
+        """Whether bots bring their own programs in an image, rather than use those of the machine that they run on."""
+        return self.kind in {"docker", "kubernetes"} or (self.kind == "nomad" and self.nomad.driver == "docker")
+
 
 class BotSettings(_Group):
     """How bots run."""
@@ -126,7 +169,9 @@ class BotSettings(_Group):
     chromium: Path | None = Field(default=None, description="Path of a Chromium or Chrome; default: the first found.")
     headless: bool = Field(default=True, description="Without a display.")
     sandbox: bool | None = Field(
-        default=None, description="Chromium's own sandbox; default: on, save for root, where Chromium refuses it."
+        default=None,
+        description="Chromium's own sandbox; default: on, save for root, where Chromium refuses it, and in images that "
+        "are not run by the docker launcher, which alone brings a profile that allows it.",
     )
     host: str | None = Field(
         default=None, description="Address to listen on for bots alone, who then need not reach the API."
@@ -253,6 +298,13 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
     client: ClientSettings = ClientSettings()
+
+    @property
+    def bots_use_sandbox(self) -> bool:
+        """Whether bots' browsers keep their own sandbox: as set, else where the launcher lets them have it."""
+        if self.launcher.has_image and self.bots.sandbox is None:
+            return self.launcher.kind == "docker"
+        return self.bots.uses_sandbox
 
     @classmethod
     def settings_customise_sources(

@@ -11,7 +11,7 @@ from tests.support.chaos_script import NEVER_S, Script
 from tests.support.chaos_theatre import Stage, story
 from tests.support.chaos_world import PACE, World
 
-from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.launchers.process.launcher import ProcessLauncher
 from usher.domain.errors import LaunchRejected
 from usher.domain.lifecycle import Event, State
 from usher.domain.reconcile import WorkloadName

@@ -12,7 +12,7 @@ from tests.support.chaos_points import Point, parse_point
 from tests.support.chaos_script import Script
 from tests.support.eventually import eventually
 
-from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.launchers.process.launcher import ProcessLauncher
 from usher.domain.lifecycle import Reason
 from usher.domain.reconcile import WorkloadName
 from usher.ports import WorkloadSpec

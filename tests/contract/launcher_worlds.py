@@ -3,11 +3,12 @@
 import asyncio
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from usher.adapters.launchers.process import ProcessLauncher
-from usher.adapters.launchers.process_table import Process, find_marked
+from usher.adapters.launchers.process.launcher import ProcessLauncher
+from usher.adapters.launchers.process.table import Process, find_marked
 from usher.adapters.memory.launcher import Machine, MemoryLauncher, Workload
 from usher.domain.reconcile import WorkloadName
 from usher.ports import Launcher, WorkloadSpec
@@ -91,6 +92,22 @@ class ProcessWorld(World):
     def _last_argument(self, process: Process) -> str:
         arguments = self.arguments(process)
         return arguments[-1] if len(arguments) == len(self.command) else ""
+
+
+@asynccontextmanager
+async def memory_world(_: Path) -> AsyncIterator[MemoryWorld]:
+    """Make the world of simulated bots."""
+    world = MemoryWorld()
+    yield world
+    await world.close()
+
+
+@asynccontextmanager
+async def process_world(tmp_path: Path) -> AsyncIterator[ProcessWorld]:
+    """Make the world of processes of this machine."""
+    world = ProcessWorld(tmp_path)
+    yield world
+    await world.close()
 
 
 async def _behave(workload: Workload) -> int:

@@ -1,11 +1,13 @@
-"""What every launcher has to do."""
+"""What every launcher has to do. `make engines` starts the engines; without one, its part is skipped and says so."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
-from tests.contract.launcher_worlds import PATIENCE_S, MemoryWorld, ProcessWorld, World, eventually
+from tests.contract import docker_world, kubernetes_world, nomad_world
+from tests.contract.launcher_worlds import PATIENCE_S, World, eventually, memory_world, process_world
 
 from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Exited, Gone, Observation, Running, WorkloadName
@@ -14,11 +16,20 @@ from usher.ports import Launcher
 NAME = WorkloadName(7, 1)
 
 
-@pytest.fixture(params=["memory", "process"])
+WORLDS: dict[str, Callable[[Path], AbstractAsyncContextManager[World]]] = {
+    "memory": memory_world,
+    "process": process_world,
+    "docker": docker_world.docker_world,
+    "nomad-raw_exec": nomad_world.raw_exec_world,
+    "nomad-docker": nomad_world.docker_world,
+    "kubernetes": kubernetes_world.kubernetes_world,
+}
+
+
+@pytest.fixture(params=WORLDS)
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    made = MemoryWorld() if request.param == "memory" else ProcessWorld(tmp_path)
-    yield made
-    await made.close()
+    async with WORLDS[request.param](tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tests.contract.launcher_worlds import PATIENCE_S, ProcessWorld, eventually
 
-from usher.adapters.launchers.process import ProcessLauncher
-from usher.adapters.launchers.process_table import Process
-from usher.adapters.launchers.shim import start_ticks
+from usher.adapters.launchers.process.launcher import ProcessLauncher
+from usher.adapters.launchers.process.shim import start_ticks
+from usher.adapters.launchers.process.table import Process
 from usher.domain.errors import LaunchRejected
 from usher.domain.reconcile import Exited, Gone, Observation, Running, Unknown, WorkloadName
 from usher.protocol.last_words import MOST_BYTES
@@ -124,7 +124,7 @@ async def test_bots_outlive_a_killed_manager(world: ProcessWorld) -> None:
 _MANAGER = """
 import asyncio, json, sys
 from pathlib import Path
-from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.launchers.process.launcher import ProcessLauncher
 from usher.domain.reconcile import WorkloadName
 from usher.protocol.last_words import MOST_BYTES
 from usher.ports import WorkloadSpec

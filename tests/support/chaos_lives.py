@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.support.invariants.evidence import Life
 
-from usher.adapters.launchers.process_table import MARK
-from usher.adapters.launchers.shim import start_ticks
+from usher.adapters.launchers.process.shim import start_ticks
+from usher.adapters.launchers.process.table import MARK
 from usher.domain.reconcile import parse_workload_name
 
 _LOOK_S = 0.2

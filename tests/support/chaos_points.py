@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.launchers.process.launcher import ProcessLauncher
 from usher.adapters.postgres.store import PostgresStore
 from usher.adapters.redis.access import RedisBotAccess
 from usher.adapters.redis.channel import RedisCommandChannel

@@ -24,7 +24,7 @@ from tests.support.tcp_proxy import LOOPBACK, TcpProxy
 
 from usher.adapters.embedded.ports import free_port
 from usher.adapters.embedded.redis import EmbeddedRedis
-from usher.adapters.launchers.process import ProcessLauncher
+from usher.adapters.launchers.process.launcher import ProcessLauncher
 from usher.adapters.postgres.store import PostgresStore
 from usher.api.keys import digest, new_key
 from usher.ports import Webhook

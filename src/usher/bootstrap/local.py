@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
@@ -23,10 +24,10 @@ from usher.api.keys import digest, new_key
 from usher.bootstrap.addresses import public_url
 from usher.bootstrap.children import Child, start_child
 from usher.bootstrap.http import listen
-from usher.bootstrap.launchers import stop_all
+from usher.bootstrap.launchers import bots_host, stop_all
 from usher.bootstrap.system import System, open_system
 from usher.domain.errors import Unavailable
-from usher.settings import Settings, environment_with
+from usher.settings import LauncherSettings, Settings, environment_with
 
 Progress = Callable[[str], None]
 
@@ -67,7 +68,8 @@ async def open_local(settings: Settings, progress: Progress) -> AsyncIterator[Lo
     async with AsyncExitStack() as stack:
         home = make_private(settings.data_dir)
         listener = stack.enter_context(listen(settings.api.host, settings.api.port))
-        settings = _with_addresses(settings, home, listener)
+        bots_listener = await _listen_for_bots(settings, stack)
+        settings = _with_addresses(settings, home, listener, bots_listener)
         progress("database and Redis")
         watch = _Watch(stack)
         settings = await _with_servers(settings, home, stack, watch)
@@ -75,7 +77,7 @@ async def open_local(settings: Settings, progress: Progress) -> AsyncIterator[Lo
         settings = await _with_speech(settings, home, stack, watch)
         progress("manager")
         system = await stack.enter_async_context(open_system(settings))
-        manager = asyncio.create_task(system.run(listener), name="manager")
+        manager = asyncio.create_task(system.run(listener, bots_listener), name="manager")
         stack.push_async_callback(_end, manager, system)
         key = await _local_key(system, home)
         local = Local(public_url(settings), key, system, watch.broken)
@@ -103,18 +105,40 @@ class _Watch:
         self._first.put_nowait(f"{name} has died (exit code {code}); the logs are in the data directory.")
 
 
-def _with_addresses(settings: Settings, home: Path, listener: socket.socket) -> Settings:
-    port = int(listener.getsockname()[1])
-    chromium = find_chromium(settings.bots.chromium)
+async def _listen_for_bots(settings: Settings, stack: AsyncExitStack) -> socket.socket | None:
+    """Open the door for bots that do not share this machine's loopback; None where they do."""
+    host = settings.bots.host or await bots_host(settings)
+    return None if host is None else stack.enter_context(listen(host, settings.bots.port, "USHER_BOTS__PORT"))
+
+
+def _with_addresses(
+    settings: Settings, home: Path, listener: socket.socket, bots_listener: socket.socket | None
+) -> Settings:
     secret = settings.secret or SecretStr(keep_secret(home / "secret", secrets.token_urlsafe(32)))
+    bots: dict[str, object] = {}
+    if not settings.launcher.has_image:
+        bots["chromium"] = find_chromium(settings.bots.chromium).path
+    if bots_listener is not None:
+        bots["host"], bots["port"] = bots_listener.getsockname()[:2]
     return settings.model_copy(
         update={
             "data_dir": home,
             "secret": secret,
-            "api": settings.api.model_copy(update={"port": port}),
-            "bots": settings.bots.model_copy(update={"chromium": chromium.path}),
+            "api": settings.api.model_copy(update={"port": int(listener.getsockname()[1])}),
+            "bots": settings.bots.model_copy(update=bots),
+            "launcher": _own_installation(settings.launcher, home),
         }
     )
+
+
+def _own_installation(launcher: LauncherSettings, home: Path) -> LauncherSettings:
+    """Name the installation after the data directory, unless it is named: a new database counts from 1 again.
+
+    An engine remembers which names were ended, and would take the new meetings for old ones.
+    """
+    if "installation" in launcher.model_fields_set:
+        return launcher
+    return launcher.model_copy(update={"installation": keep_secret(home / "installation", f"u{secrets.token_hex(4)}")})
 
 
 async def _with_servers(settings: Settings, home: Path, stack: AsyncExitStack, watch: _Watch) -> Settings:
@@ -126,9 +150,11 @@ async def _with_servers(settings: Settings, home: Path, stack: AsyncExitStack, w
         dsn = SecretStr(postgres.dsn)
         update["database"] = settings.database.model_copy(update={"dsn": dsn})
     if settings.redis.url is None:
-        redis = await stack.enter_async_context(EmbeddedRedis(home / "redis"))
+        host = settings.bots.host
+        redis = await stack.enter_async_context(EmbeddedRedis(home / "redis", bots_host=host))
         watch.add("Redis", redis.wait_dead())
-        update["redis"] = settings.redis.model_copy(update={"url": SecretStr(redis.url)})
+        bot_url = settings.redis.bot_url or (host and f"redis://{host}:{urlsplit(redis.url).port}/0")
+        update["redis"] = settings.redis.model_copy(update={"url": SecretStr(redis.url), "bot_url": bot_url})
     await migrate(dsn.get_secret_value())
     return settings.model_copy(update=update)
 
@@ -137,11 +163,12 @@ async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack, wa
     if settings.transcription.url is not None:
         return settings
     model = find_model(settings.transcription.model, home / "models")
+    host = settings.bots.host or "127.0.0.1"
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = int(probe.getsockname()[1])
     variables = {
-        "USHER_TRANSCRIPTION__HOST": "127.0.0.1",
+        "USHER_TRANSCRIPTION__HOST": host,
         "USHER_TRANSCRIPTION__PORT": str(port),
         "USHER_TRANSCRIPTION__MODEL": str(model),
         "USHER_SECRET": settings.secret.get_secret_value() if settings.secret else "",
@@ -149,9 +176,9 @@ async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack, wa
     command = (sys.executable, "-m", "usher.cli.speech")
     child = await start_child(command, environment_with(**variables), home / "transcribe.log")
     stack.push_async_callback(child.stop)
-    await _wait_for_health(f"http://127.0.0.1:{port}/health", child)
+    await _wait_for_health(f"http://{host}:{port}/health", child)
     watch.add("The speech service", child.process.wait())
-    url = f"ws://127.0.0.1:{port}"
+    url = f"ws://{host}:{port}"
     return settings.model_copy(update={"transcription": settings.transcription.model_copy(update={"url": url})})
 
 

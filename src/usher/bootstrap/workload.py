@@ -40,7 +40,7 @@ class Specifier:
             transcription_url=settings.transcription.url or "",
             chromium=settings.bots.chromium,
             headless=settings.bots.headless,
-            sandbox=settings.bots.uses_sandbox,
+            sandbox=settings.bots_use_sandbox,
             patience=Patience(
                 join_s=limits.join_timeout_s * 0.8,
                 admission_s=limits.admission_timeout_s,
@@ -51,7 +51,8 @@ class Specifier:
             ),
         )
         name = WorkloadName(meeting.meeting_id, meeting.attempt)
-        return WorkloadSpec(name, bare_environment() | document.to_environment())
+        machine = {} if settings.launcher.has_image else bare_environment()
+        return WorkloadSpec(name, machine | document.to_environment())
 
     def _meeting_url(self, meeting: Meeting) -> str:
         """Return where the bot joins: our own rooms by the address at which bots reach them."""

@@ -39,15 +39,24 @@ class OpenBrowser:
 
 @asynccontextmanager
 async def open_browser(
-    chromium: Path | None, *, headless: bool, sandbox: bool, script: str
+    chromium: Path | None, *, headless: bool, sandbox: bool, script: str, plain_origin: str | None = None
 ) -> AsyncIterator[OpenBrowser]:
-    """Start a browser whose pages run `script` before their own; close it in the end, whatever state it is in."""
+    """Start a browser whose pages run `script` before their own; close it in the end, whatever state it is in.
+
+    Args:
+        chromium: Path of the browser; None for the first one found.
+        headless: Without a display.
+        sandbox: Whether the browser's own sandbox is on.
+        script: JavaScript.
+        plain_origin: An origin without TLS that is trusted like one with it: pages hear no sound otherwise.
+    """
+    trusted = () if plain_origin is None else (f"--unsafely-treat-insecure-origin-as-secure={plain_origin}",)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium,
             headless=headless,
             chromium_sandbox=sandbox,
-            args=list(_ARGUMENTS),
+            args=[*_ARGUMENTS, *trusted],
             timeout=_LAUNCH_S * 1000,
             handle_sigint=False,
             handle_sigterm=False,

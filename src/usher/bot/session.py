@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import threading
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from playwright.async_api import Error as PlaywrightError
@@ -23,26 +25,31 @@ from usher.bot.platforms.port import JoinFailed, first_line
 from usher.bot.stay import Ending, Progress
 from usher.bot.visit import Visit, Watch
 from usher.domain.lifecycle import Reason
+from usher.domain.meeting import Platform
 from usher.protocol.bot import BotConfiguration
 from usher.protocol.commands import CommandOutcome, Task
+from usher.protocol.last_words import MOST_BYTES
 
 log = structlog.get_logger(__name__)
 
 _REDIS_S = 5.0
 _HANGING_S = 90.0
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-async def run(configuration: BotConfiguration, last_words: Path | None = None) -> int:
+async def run(
+    configuration: BotConfiguration, last_words: Path | None = None, last_words_bytes: int = MOST_BYTES
+) -> int:
     """Make the visit that `configuration` asks for and return the exit code.
 
     SIGTERM and SIGINT are the wish to leave. Whatever happens, the manager is told and the browser is closed; what the
-    manager cannot be told is left in the file `last_words`.
+    manager cannot be told is left in the file `last_words`, in at most `last_words_bytes`.
     """
     redis: Redis = Redis.from_url(
         configuration.redis_url.get_secret_value(), socket_timeout=_REDIS_S, socket_connect_timeout=_REDIS_S
     )
     try:
-        bot = _BrowserVisit(configuration, redis, LastWordsFile(last_words)).bot
+        bot = _BrowserVisit(configuration, redis, LastWordsFile(last_words, last_words_bytes)).bot
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, bot.leave)
         return await bot.run()
@@ -69,6 +76,7 @@ class _BrowserVisit:
             reconfigure=self._reconfigure,
             finish=self._finish,
             keep=last_words.keep,
+            last_words_bytes=last_words.most_bytes,
             ending=self._last_resort,
         )
         speech = Speech(
@@ -99,7 +107,13 @@ class _BrowserVisit:
 
     def _browser(self, script: str) -> Any:  # noqa: ANN401 - the context manager's type has no public name
         wanted = self._configuration
-        return open_browser(_existing(wanted.chromium), headless=wanted.headless, sandbox=wanted.sandbox, script=script)
+        return open_browser(
+            _existing(wanted.chromium),
+            headless=wanted.headless,
+            sandbox=wanted.sandbox,
+            script=script,
+            plain_origin=_plain_origin(wanted),
+        )
 
     async def _visit(self, browser: OpenBrowser, progress: Progress) -> Ending:
         """Visit until the end, the death of the browser, or cancellation, which is the wish to leave."""
@@ -147,7 +161,11 @@ class _BrowserVisit:
 
 
 def _existing(chromium: Path | None) -> Path | None:
-    if chromium is not None and not chromium.exists():
+    """Return the browser that is asked for, else the first of the machine's; None leaves it to Playwright."""
+    if chromium is None:
+        found = filter(None, map(shutil.which, _BROWSERS))
+        return next(map(Path, found), None)
+    if not chromium.exists():
         raise JoinFailed("browser", f"there is no browser at {chromium}; `usher doctor` says more")
     return chromium
 
@@ -162,3 +180,10 @@ def _destroy_if_hanging(after_s: float) -> None:
     timer = threading.Timer(after_s, destroy)
     timer.daemon = True
     timer.start()
+
+
+def _plain_origin(configuration: BotConfiguration) -> str | None:
+    """Return where our own room is served without TLS; no other meeting is joined without it."""
+    parts = urlsplit(configuration.meeting_url.get_secret_value())
+    ours = configuration.platform is Platform.ROOM and parts.scheme == "http"
+    return f"{parts.scheme}://{parts.netloc}" if ours else None

@@ -18,7 +18,7 @@ PLANTED = [
     ("demo", "demo/planted.py", "import usher.api.app"),
     ("settings", "api/planted.py", "from usher.settings import Settings"),
     ("telemetry", "telemetry.py", "import usher.domain.errors"),
-    ("launchers", "adapters/launchers/docker.py", "import usher.adapters.launchers.process"),
+    ("launchers", "adapters/launchers/docker/host.py", "import usher.adapters.launchers.process"),
     ("pure", "domain/planted.py", "import asyncio"),
 ]
 

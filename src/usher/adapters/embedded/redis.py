@@ -33,6 +33,7 @@ class EmbeddedRedis(EmbeddedServer):
         port: TCP port on 127.0.0.1; None for any free one.
         durable: False for tests: nothing is kept.
         max_memory_mb: When it is full, writes fail and nothing is thrown away.
+        bots_host: Address of this machine that it listens on as well, for bots that do not share its loopback.
     """
 
     name: ClassVar[str] = "Redis"
@@ -45,10 +46,12 @@ class EmbeddedRedis(EmbeddedServer):
         port: int | None = None,
         durable: bool = True,
         max_memory_mb: int = 512,
+        bots_host: str | None = None,
     ) -> None:
         super().__init__(data_dir, port=port, durable=durable)
         self._password = password
         self._max_memory_mb = max_memory_mb
+        self._hosts = (LOOPBACK,) if bots_host is None else (LOOPBACK, bots_host)
         self._url = ""
 
     @property
@@ -84,7 +87,7 @@ class EmbeddedRedis(EmbeddedServer):
     def _configuration(self, directory: Path, port: int, password: str) -> str:
         """Return the configuration file; a file, as arguments are for everybody to read."""
         lines = {
-            "bind": LOOPBACK,
+            "bind": " ".join(self._hosts),
             "port": str(port),
             "dir": _quoted(str(directory)),
             "requirepass": _quoted(password),
