@@ -125,6 +125,7 @@ class OwnNomad:
         environment = {
             **os.environ,
             "USHER_ENGINES_DIR": str(self._engines),
+            "USHER_NOMAD_RESUME": "1",
             "USHER_NOMAD_EXTRA": str(self.home / "quick.hcl"),
             "USHER_NOMAD_DOCKER": str(engine_home("docker") / "docker.sock"),
         }

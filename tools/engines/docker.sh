@@ -37,8 +37,9 @@ answers() {
     [ -S "$socket" ] && curl -fsS --max-time 5 --unix-socket "$socket" http://docker/_ping >/dev/null 2>&1
 }
 
+# The number in the file may be somebody else's by now.
 runs() {
-    [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null
+    [ -s "$1" ] && grep -qs "$(basename "$1" .pid)" "/proc/$(cat "$1")/cmdline"
 }
 
 spawn() {

@@ -7,6 +7,7 @@
 # `address` there says where it answers, and `token` holds its management token. Needs root, curl, python3 and, to build
 # it (minutes, once), go. More settings of the agent may stand in the file that USHER_NOMAD_EXTRA names, and
 # USHER_NOMAD_DOCKER may name the socket of another Docker than the one beside it.
+# It begins anew each time, unless USHER_NOMAD_RESUME is set: see `forget`.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -141,6 +142,18 @@ bootstrap() {
     fi
 }
 
+release_mounts() {
+    awk -v home="$home/data/" 'index($2, home) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mount; do
+        umount "$mount" || true
+    done
+}
+
+# An agent that comes back kills what has the process ids of its old executors by now, whoever that is (seen with 1.6.1).
+forget() {
+    release_mounts
+    rm -rf "$home/data"
+}
+
 start() {
     umask 077
     mkdir -p "$home"
@@ -155,6 +168,7 @@ start() {
     fi
     build
     if ! runs; then
+        [ -n "${USHER_NOMAD_RESUME:-}" ] || forget
         write_configuration
         set -- -config "$home/agent.hcl"
         [ -n "${USHER_NOMAD_EXTRA:-}" ] && set -- "$@" -config "$USHER_NOMAD_EXTRA"
@@ -197,9 +211,7 @@ for job in json.load(sys.stdin):
         kill -9 "$(cat "$pid")"
     fi
     rm -f "$pid"
-    awk -v home="$home/data/" 'index($2, home) == 1 { print $2 }' /proc/mounts | sort -r | while read -r mount; do
-        umount "$mount" || true
-    done
+    release_mounts
 }
 
 case "${1:-}" in

@@ -3,8 +3,8 @@
 runs() {
     [ -s "$home/$1.pid" ] || return 1
     pid=$(cat "$home/$1.pid")
-    # One that has died and was not waited for takes signals, too.
-    kill -0 "$pid" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status"
+    # The number may be somebody else's by now; of one that has died and was not waited for, there is no command line.
+    grep -qs "$1" "/proc/$pid/cmdline"
 }
 
 spawn() {
