@@ -83,7 +83,13 @@ sys.exit(not any(one["type"] == "Ready" and one["status"] == "True" for one in c
 }
 
 answers() {
-    [ -s "$home/address" ] && api_is_ready && node_is_ready
+    [ -s "$home/address" ] && all_run && api_is_ready && node_is_ready
+}
+
+all_run() {
+    for program in etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet; do
+        runs "$program" || return 1
+    done
 }
 
 kubeconfig() {
