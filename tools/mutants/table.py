@@ -262,7 +262,7 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
     ("a launch that waits for room begins its time anew", "app/transitions.py",
         "deadline_stays=row.event is Event.ROOM_AWAITED,",
         "deadline_stays=False,",
-        ("unit/app/test_flows.py",)),
+        ("unit/app/test_waiting_for_room.py",)),
     ("a workload that has ended is started again", f"{_LAUNCHER}/process/launcher.py",
         "if workload.shim() is not None or workload.ended() is not None:",
         "if workload.shim() is not None and workload.ended() is None:",
