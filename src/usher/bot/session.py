@@ -26,7 +26,7 @@ from usher.bot.stay import Ending, Progress
 from usher.bot.visit import Visit, Watch
 from usher.domain.lifecycle import Reason
 from usher.domain.meeting import Platform
-from usher.protocol.bot import BotConfiguration
+from usher.protocol.bot import BROWSERS, BotConfiguration
 from usher.protocol.commands import CommandOutcome, Task
 from usher.protocol.last_words import MOST_BYTES
 
@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 _REDIS_S = 5.0
 _HANGING_S = 90.0
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 async def run(
@@ -163,7 +162,7 @@ class _BrowserVisit:
 def _existing(chromium: Path | None) -> Path | None:
     """Return the browser that is asked for, else the first of the machine's; None leaves it to Playwright."""
     if chromium is None:
-        found = filter(None, map(shutil.which, _BROWSERS))
+        found = filter(None, map(shutil.which, BROWSERS))
         return next(map(Path, found), None)
     if not chromium.exists():
         raise JoinFailed("browser", f"there is no browser at {chromium}; `usher doctor` says more")

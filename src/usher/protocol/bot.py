@@ -9,6 +9,9 @@ from usher.protocol.commands import Task
 
 VARIABLE = "USHER_BOT"
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+"""Programs that are looked for where no browser is named, in this order."""
+
 
 class Patience(BaseModel):
     """How long a bot waits for things, in seconds."""

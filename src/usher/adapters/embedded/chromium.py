@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from usher.domain.errors import Invalid, Unavailable
+from usher.protocol.bot import BROWSERS
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _VERSION_S = 30.0
 _DRY_RUN_S = 30.0
 _EXECUTABLES = ("chrome-linux*/chrome", "chrome-mac*/*.app/Contents/MacOS/*")
@@ -71,7 +71,7 @@ async def find_chromium_or_none(configured: Path | None) -> Chromium | None:
 
 
 def _places() -> Iterator[tuple[Path, str]]:
-    for name in _NAMES:
+    for name in BROWSERS:
         path = shutil.which(name)
         if path is not None:
             yield Path(path), "on PATH"
