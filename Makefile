@@ -46,7 +46,7 @@ engines:
 chaos: setup $(STAMPS)/dev
 	$(BIN)/python -m tests.explorer --crashes
 	$(BIN)/python -m tests.explorer --minutes $(or $(MINUTES),5)
-	$(BIN)/python -m pytest tests/chaos tests/unit/bench tests/e2e/test_demo_on_engines.py
+	$(BIN)/python -m pytest tests/chaos tests/unit/bench tests/integration/deploy
 	$(BIN)/python -m tools.mutants
 
 lint: $(STAMPS)/dev
@@ -70,7 +70,7 @@ IMAGES  := $(COMPILE) -c requirements/runtime.lock pyproject.toml
 lock:
 	$(COMPILE) --all-extras --group build pyproject.toml -o requirements/runtime.lock
 	$(COMPILE) --all-extras --group build --group dev -c requirements/runtime.lock pyproject.toml -o requirements/dev.lock
-	$(IMAGES) --extra docker --extra kubernetes -o requirements/manager.lock
+	$(IMAGES) --extra docker --extra kubernetes --extra s3 -o requirements/manager.lock
 	$(IMAGES) --extra bot -o requirements/bot.lock
 	$(IMAGES) --extra transcription -o requirements/transcription.lock
 	$(COMPILE) -c requirements/runtime.lock --group pyproject.toml:build -o requirements/build.lock
@@ -96,6 +96,7 @@ $(STAMPS)/usher: $(STAMPS)/packages pyproject.toml
 $(STAMPS)/dev: $(STAMPS)/usher requirements/dev.lock
 	@echo "    packages for work on Usher …"
 	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@sh tools/setup/janus.sh
 	@touch $@
 
 $(STAMPS)/browser: $(STAMPS)/usher

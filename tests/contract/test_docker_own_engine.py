@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.contract.docker_world import DockerWorld, bot_image, needs_engine
+from tests.contract.docker_world import DockerWorld, bot_image
 from tests.contract.launcher_worlds import PATIENCE_S
 from tests.support.docker_api import DockerApi
 from tests.support.docker_daemon import DockerDaemon, can_run_docker
+from tests.support.engines import needs_engine
 
 from usher.adapters.launchers.docker.launcher import DockerLauncher
 from usher.domain.errors import LaunchRejected, NoRoom, Unavailable
@@ -39,7 +40,7 @@ def daemon() -> Iterator[DockerDaemon]:
 @pytest.fixture(scope="module")
 def image(daemon: DockerDaemon) -> str:
     """The bot's image, brought from the engine of the other tests."""
-    api = DockerApi(needs_engine())
+    api = DockerApi(needs_engine("docker"))
     name = bot_image(api)
     daemon.start(live_restore=False)
     daemon.api.send("POST", "images/load", {}, api.send("GET", f"images/{name}/get", {})[1])

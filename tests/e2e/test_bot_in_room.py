@@ -2,31 +2,28 @@
 
 import array
 import signal
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
-from tests.support.bot_manager_server import Manager, manager_server
-from tests.support.bot_process import TOKEN, BotProcess, configuration, running_bot
+from tests.support.bot_manager_server import Manager
+from tests.support.bot_process import TOKEN, BotProcess
 from tests.support.bot_room import HummingRoom, Person, humming_room
-from tests.support.bot_speech_server import SpeechServer, Stream, speech_server
+from tests.support.bot_speech_server import Stream
+from tests.support.bot_theatre import PATIENCE_S, Theatre, open_theatre
 from tests.support.eventually import eventually
 
 from usher.adapters.embedded.chromium import find_chromium
-from usher.protocol.commands import Leave, command_channel
-from usher.protocol.segments import BODY, STREAM, SegmentEntry, is_signed
+from usher.domain.meeting import Platform
+from usher.protocol.commands import Leave
 from usher.protocol.whisper import SAMPLE_RATE_HZ
 
 pytestmark = pytest.mark.timeout(300)
 
-_PATIENCE_S = 90.0
 _ALICE_HZ, _BOB_HZ = 440, 880
 
 
@@ -36,68 +33,36 @@ class World:
 
     chromium: Path
     room: HummingRoom
-    manager: Manager
-    speech: SpeechServer
-    redis: Redis
-    redis_url: str
-    stack: AsyncExitStack
+    theatre: Theatre
+
+    @property
+    def manager(self) -> Manager:
+        """What bots tell."""
+        return self.theatre.manager
 
     async def bot(self, **patience: float) -> BotProcess:
         """Start a bot."""
-        told = configuration(
-            manager_url=self.manager.url,
-            redis_url=self.redis_url,
-            transcription_url=self.speech.url,
-            meeting_url=self.room.url,
-            chromium=self.chromium,
-            **patience,
-        )
-        return await self.stack.enter_async_context(running_bot(told))
+        return await self.theatre.start(Platform.ROOM, self.room.url, self.chromium, **patience)
 
     async def admitted_bot(self, host: Person, **patience: float) -> BotProcess:
         """Start a bot and let it in."""
         bot = await self.bot(**patience)
         await host.press("Admit Usher")
         await host.sees("Usher")
-        await self.told("started")
+        await self.theatre.told("started")
         bot.look()
         return bot
 
-    async def told(self, kind: str) -> None:
-        """Wait until the manager was told."""
-        await eventually(lambda: kind in self.manager.kinds(), timeout_s=_PATIENCE_S)
-
     async def ended(self, bot: BotProcess, exit_code: int, reason: str) -> None:
         """Check how a bot ends, and that nothing of it is left."""
-        bot.look()
-        assert await bot.exit_code() == exit_code, bot.log[-20:]
-        last = self.manager.last_word()
-        assert (last["exit_code"], last["reason"]) == (exit_code, reason)
-        assert [body["seq"] for _, body in self.manager.reports] == list(range(1, len(self.manager.reports) + 1))
-        await eventually(lambda: not bot.left_behind(), timeout_s=_PATIENCE_S)
-
-    async def heard(self) -> dict[str, set[str | None]]:
-        """Speakers in the segment stream by session, checked to be signed."""
-        entries = cast(
-            "list[tuple[bytes, dict[bytes, bytes]]]", await cast("Awaitable[Any]", self.redis.xrange(STREAM))
-        )
-        speakers: dict[str, set[str | None]] = defaultdict(set)
-        for _, fields in entries:
-            assert is_signed({name.decode(): value for name, value in fields.items()}, TOKEN)
-            entry = SegmentEntry.model_validate_json(fields[BODY.encode()])
-            speakers[entry.session_uid] |= {segment.speaker for segment in entry.segments if segment.completed}
-        return speakers
+        await self.theatre.ended(bot, exit_code, reason)
 
 
 @pytest_asyncio.fixture
 async def world(redis_url: str) -> AsyncIterator[World]:
     chromium = find_chromium().path
-    async with AsyncExitStack() as stack:
-        room = await stack.enter_async_context(humming_room(chromium))
-        manager = await stack.enter_async_context(manager_server())
-        speech = await stack.enter_async_context(speech_server())
-        redis = await stack.enter_async_context(Redis.from_url(redis_url, socket_timeout=5.0))
-        yield World(chromium, room, manager, speech, redis, redis_url, stack)
+    async with humming_room(chromium) as room, open_theatre(redis_url) as theatre:
+        yield World(chromium, room, theatre)
 
 
 async def test_it_asks_to_join_is_admitted_hears_two_people_apart_and_leaves_on_command(world: World) -> None:
@@ -105,31 +70,31 @@ async def test_it_asks_to_join_is_admitted_hears_two_people_apart_and_leaves_on_
     await world.room.guest("Bob", alice, hum_hz=_BOB_HZ)
     bot = await world.bot()
     await alice.sees_request("Usher")
-    await world.told("awaiting_admission")
+    await world.theatre.told("awaiting_admission")
     assert world.manager.kinds() == ["joining", "awaiting_admission"]
     assert world.manager.heartbeats
     await alice.press("Admit Usher")
     await alice.sees("Usher")
-    await world.told("started")
+    await world.theatre.told("started")
 
-    await eventually(lambda: len(world.speech.streams) == 2, timeout_s=_PATIENCE_S)
-    await _covered(world.speech.streams)
-    assert {_pitch(stream) for stream in world.speech.streams} == {_ALICE_HZ, _BOB_HZ}
-    speaker = {stream.uid: {_ALICE_HZ: "Alice", _BOB_HZ: "Bob"}[_pitch(stream)] for stream in world.speech.streams}
+    await eventually(lambda: len(world.theatre.speech.streams) == 2, timeout_s=PATIENCE_S)
+    await _covered(world.theatre.speech.streams)
+    assert {_pitch(stream) for stream in world.theatre.speech.streams} == {_ALICE_HZ, _BOB_HZ}
+    speaker = {
+        stream.uid: {_ALICE_HZ: "Alice", _BOB_HZ: "Bob"}[_pitch(stream)] for stream in world.theatre.speech.streams
+    }
     assert bot.configuration.connection_id in speaker
 
-    connection_id = bot.configuration.connection_id
-    world.manager.commands = [Leave(seq=1).model_dump()]
     bot.look()
-    await world.redis.publish(command_channel(connection_id), Leave(seq=1).model_dump_json())
+    await world.theatre.command(bot, Leave(seq=1))
     await world.ended(bot, 0, "stopped")
     await alice.sees("Usher", here=False)
     assert world.manager.kinds() == ["joining", "awaiting_admission", "started", "exited"]
     assert [(seq, outcome["outcome"]) for seq, outcome in world.manager.outcomes] == [(1, "applied")]
     assert world.manager.tokens == {f"Bearer {TOKEN}"}
-    heard = await world.heard()
+    heard = await world.theatre.heard()
     assert {uid: names - {None} for uid, names in heard.items()} == {uid: {name} for uid, name in speaker.items()}
-    assert all(stream.ended for stream in world.speech.streams)
+    assert all(stream.ended for stream in world.theatre.speech.streams)
 
 
 async def test_it_is_denied(world: World) -> None:
@@ -208,7 +173,7 @@ async def test_the_manager_says_that_the_attempt_is_over(world: World) -> None:
     world.manager.over = True
     assert await bot.exit_code() == 0
     await alice.sees("Usher", here=False)
-    await eventually(lambda: not bot.left_behind(), timeout_s=_PATIENCE_S)
+    await eventually(lambda: not bot.left_behind(), timeout_s=PATIENCE_S)
 
 
 async def test_a_browser_that_does_not_exist_is_reported(world: World) -> None:
@@ -220,7 +185,7 @@ async def test_a_browser_that_does_not_exist_is_reported(world: World) -> None:
 
 async def _covered(streams: list[Stream]) -> None:
     """Wait until each stream has some seconds of sound, and check that no samples are missing or doubled."""
-    await eventually(lambda: all(len(s.pcm) > 10 * SAMPLE_RATE_HZ for s in streams), timeout_s=_PATIENCE_S)
+    await eventually(lambda: all(len(s.pcm) > 10 * SAMPLE_RATE_HZ for s in streams), timeout_s=PATIENCE_S)
     for stream in streams:
         blocks = _blocks(stream.pcm[3 * SAMPLE_RATE_HZ : 10 * SAMPLE_RATE_HZ])
         loud = (blocks**2).mean(axis=1) ** 0.5 > 0.02

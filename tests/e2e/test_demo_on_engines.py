@@ -1,54 +1,27 @@
 """The demo with its bot on a real engine: in a container of the real image, and as a job."""
 
 import json
-import os
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
-from tests.support.engines import engine_address, engine_home
+from tests.support.engines import engine_home, needs_engine
+from tests.support.usher_images import BUILD_S, build_images
 from tests.support.whole_system import usher
+from tools.deploy.meeting import MOST_WORD_ERRORS
 
-ROOT = Path(__file__).parents[2]
-IMAGE = "usher-bot:demo"
-BUILD_S = 1200
+_PLAY_S = 300
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(BUILD_S + 400)]
-
-
-def engine(name: str) -> str:
-    address = engine_address(name)
-    if address is None:
-        pytest.skip(f"no engine {name} (make engines)")
-    return address
-
-
-def build_image(address: str) -> None:
-    """Build the image of the bot as a user does; what has not changed is not built again."""
-    command = (
-        "docker",
-        "build",
-        "--quiet",
-        "--network",
-        "host",
-        "-f",
-        "deploy/docker/bot.Dockerfile",
-        "-t",
-        IMAGE,
-        ".",
-    )
-    environment = {**os.environ, "DOCKER_HOST": address, "DOCKER_BUILDKIT": "0"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=BUILD_S)  # noqa: S603 - our own Dockerfile
+pytestmark = pytest.mark.timeout(BUILD_S + _PLAY_S + 60)
 
 
 def on_docker() -> dict[str, str]:
-    address = engine("docker")
-    build_image(address)
+    address = build_images("bot")
     hosts = json.dumps({"local": address})
     return {
         "USHER_LAUNCHER": "docker",
         "USHER_LAUNCHER__DOCKER__HOSTS": hosts,
-        "USHER_LAUNCHER__DOCKER__IMAGE": IMAGE,
+        "USHER_LAUNCHER__DOCKER__IMAGE": "usher-bot:latest",
         "USHER_LAUNCHER__DOCKER__PULL": "never",
     }
 
@@ -56,7 +29,7 @@ def on_docker() -> dict[str, str]:
 def on_nomad() -> dict[str, str]:
     return {
         "USHER_LAUNCHER": "nomad",
-        "USHER_LAUNCHER__NOMAD__URL": engine("nomad"),
+        "USHER_LAUNCHER__NOMAD__URL": needs_engine("nomad"),
         "USHER_LAUNCHER__NOMAD__TOKEN": (engine_home("nomad") / "token").read_text().strip(),
         "USHER_LAUNCHER__NOMAD__DRIVER": "raw_exec",
         "USHER_LAUNCHER__NOMAD__CPU_MHZ": "300",
@@ -70,6 +43,13 @@ ENGINES = {"docker": on_docker, "nomad": on_nomad}
 async def test_the_demo_succeeds_on_an_engine(name: str, speech_model: Path, tmp_path: Path) -> None:
     variables = ENGINES[name]() | {"USHER_TRANSCRIPTION__MODEL": str(speech_model)}
     async with usher("demo", data_dir=tmp_path, variables=variables) as demo:
-        code = await demo.ended(timeout_s=300)
-        assert code == 0, demo.output
-        assert "The demo succeeded" in demo.output
+        await demo.ended(timeout_s=_PLAY_S)
+    assert "the bot is asked to leave" in demo.output, demo.output
+    assert "meeting is completed" in demo.output, demo.output
+    assert "states not reached" not in demo.output, demo.output
+    # Not its exit code: on a busy machine the time of a segment may slip into another's line. What is said under a
+    # wrong name counts twice in the word error rate, a line of it for 0.19 or more.
+    found = re.search(r"word error rate: ([0-9.]+)", demo.output)
+    assert found is not None, demo.output
+    assert float(found[1]) <= MOST_WORD_ERRORS, demo.output
+    assert "speakers: Alice, Bob;" in demo.output, demo.output

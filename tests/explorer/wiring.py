@@ -14,6 +14,7 @@ from tests.explorer.redis_server import RedisServer, remote_access, remote_chann
 from tests.explorer.store import WatchedStore, remote_store
 
 from usher.adapters.memory.redis import MemoryFeed
+from usher.adapters.memory.store_recordings import MemoryRecordingStore
 from usher.api.app import create_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache
@@ -29,8 +30,10 @@ from usher.app.loops import Wakeups
 from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
+from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
+from usher.domain.meeting import Homes
 from usher.domain.policy import Policy
 from usher.domain.reconcile import WorkloadName
 from usher.ports import Meeting, WorkloadSpec
@@ -139,9 +142,10 @@ class Served:
                 store=self._store,
                 bots=Bots(self._store, transitions, self._policy),
                 reports=reports,
+                recordings=RecordingDesk(self._store, MemoryRecordingStore()),
                 feed=self._feed,
                 stream=self._stream,
                 keys=KeyCache(self._store, ttl_s=3600.0),
-                room_url=f"{_URL}/room",
+                homes=Homes(f"{_URL}/room"),
             )
         )

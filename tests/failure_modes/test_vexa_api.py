@@ -16,6 +16,7 @@ from usher.api.context import Context
 from usher.api.keys import KeyCache, digest
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import Reason, State
+from usher.domain.meeting import Homes
 from usher.ports import User
 from usher.settings import Settings
 
@@ -35,10 +36,11 @@ def context(world: World, keys: KeyCache | None = None) -> Context:
         store=world.store,
         bots=world.bots,
         reports=world.reports,
+        recordings=world.recordings,
         feed=world.feed,
         stream=world.stream,
         keys=keys or KeyCache(world.store, ttl_s=5),
-        room_url=ROOM_URL,
+        homes=Homes(ROOM_URL),
     )
 
 

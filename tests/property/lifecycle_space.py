@@ -1,14 +1,15 @@
 """Every place that a meeting can come to, found by walking: the ground of the exhaustive tests."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from usher.domain.lifecycle import (
     ENDING,
+    HELPABLE,
     IN_MEETING,
-    LAUNCHING,
+    WAITING,
     Applied,
     Decision,
     Event,
@@ -33,7 +34,10 @@ CONCLUSIONS = frozenset({Event.RETRY_GRANTED, Event.STOP_FINISHED, Event.GAVE_UP
 """What a dispatcher may conclude after clean-up."""
 
 EXITS = frozenset({Event.LEFT, Event.NOT_ADMITTED, Event.CRASHED})
-_WITH_REASON = EXITS | {Event.LAUNCH_FAILED}
+_REASONS: Mapping[Event, Iterable[Reason | None]] = {
+    **dict.fromkeys(EXITS | {Event.LAUNCH_FAILED}, (None, *Reason)),
+    Event.HELP_WANTED: (None, *HELPABLE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +78,15 @@ def beyond(place: Place, row: Transition, reason: Reason | None) -> Place:
     """Return where a row of the table leads to. `test_lifecycle_door.py` holds this to what is really written."""
     before = place.snapshot
     retry = row.event is Event.RETRY_GRANTED
-    told = reason_of(row.event, before.status, reason, waits_for_room=before.waits_for_room)
+    told = reason_of(row.event, before.status, reason, waits_for=before.waits_for)
     if before.stop_requested and row.event is not Event.DEADLINE_PASSED:
         told = None
     stop = before.stop_requested or row.event is Event.STOP_REQUESTED or row.to_state in ENDING
-    forgets = retry or (before.waits_for_room and told is None)
+    forgets = retry or (before.waits_for is not None and told is None)
     reason = None if forgets else told or place.reason
-    waits = row.to_state in LAUNCHING and reason is Reason.NO_ROOM
+    waits_for = reason if row.to_state in WAITING else None
     return Place(
-        Snapshot(row.to_state, before.attempt + retry, stop, waits),
+        Snapshot(row.to_state, before.attempt + retry, stop, waits_for),
         reason,
         place.admitted or row.to_state in IN_MEETING,
     )
@@ -91,7 +95,7 @@ def beyond(place: Place, row: Transition, reason: Reason | None) -> Place:
 def everything_said() -> Iterator[Said]:
     """Yield whatever anybody may say, sensible or not."""
     for event, by, age in itertools.product(Event, Source, AGES):
-        for reason in (None, *Reason) if event in _WITH_REASON else (None,):
+        for reason in _REASONS.get(event, (None,)):
             yield Said(event, by, age, reason)
 
 

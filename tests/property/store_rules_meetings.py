@@ -13,7 +13,7 @@ from tests.contract.store_worlds import decided, request, schedule
 from tests.property.store_sides import SOME, SPANS, Side, TwoStores
 
 from usher.domain.errors import InvariantBroken, NotFound
-from usher.domain.lifecycle import TABLE, TERMINAL, Reason, State
+from usher.domain.lifecycle import STANDING, TABLE, TERMINAL, Reason, State
 from usher.ports import Change, Configuration, IdempotencyKey, NewMeeting, Void, Webhook
 
 EXTRAS = st.fixed_dictionaries(
@@ -26,6 +26,7 @@ EXTRAS = st.fixed_dictionaries(
         "deadline_from_start": st.booleans(),
         "deadline_cap_s": st.none() | SPANS,
         "expire_commands": st.booleans(),
+        "expire_changes": st.booleans(),
         "adopt_configuration": st.booleans(),
         "drop_configuration": st.booleans(),
         "workload": st.none() | st.sampled_from(["usher-1-1", "usher-1-2"]),
@@ -149,7 +150,9 @@ class MeetingRules(TwoStores):
     def _legal(self, meeting: int, choice: int, extras: Extras) -> tuple[int, Change | None]:
         number = meeting % len(self.sides[0].meetings)
         seen = self.run(self.sides[0].meeting(number))
+        # What is on record to be waited for is not put there again.
         rows = [row for row in TABLE if row.from_state is seen.status]
+        rows = [row for row in rows if row.event not in STANDING or seen.snapshot.waits_for is None]
         # The ends come last in each state's part of the table; most walks shall go on for a while.
         rows = [row for row in rows if row.to_state not in TERMINAL] * 3 + rows
         if not rows:
@@ -157,7 +160,8 @@ class MeetingRules(TwoStores):
         row = rows[choice % len(rows)]
         change = decided(seen, row.event, min(row.by))
         deadline_s = None if row.to_state in TERMINAL else extras["deadline_s"]
-        command = None if extras["expire_commands"] else extras["command"]  # no transition sends one and expires all
+        # No transition sends a command and expires others.
+        command = None if extras["expire_commands"] or extras["expire_changes"] else extras["command"]
         return number, replace(change, **{**extras, "deadline_s": deadline_s, "command": command})
 
     def _change(self, number: int, change: Change, claim: int | None = None) -> None:

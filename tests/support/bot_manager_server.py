@@ -21,11 +21,18 @@ class Manager:
     Attributes:
         reports: Kind and body of each report that was accepted, in order, repeated ones included.
         outcomes: Number and outcome of each acknowledged command.
+        chat: Lines of the meeting's chat that were told, in order, repeated ones included.
+        evidence: What was seen of steps that did not work, repeated pieces included.
+        files: What was said last of each file of the recording.
+        chunks: Of each file, in order; what is uploaded again or out of turn is in none.
+        storage: Status that uploads of chunks are answered with.
         tokens: Authorization headers that were seen.
         failures: So many of the next reports and outcomes are answered with 503.
         missed_beats: So many of the next heartbeats are answered with 503.
         missed_reads: So many of the next reads of commands are answered with 503.
         stores: Says of a segment's mark whether it is stored; None for a manager of a version that does not tell.
+        heard: Told of each report by its kind, as it comes.
+        older: It knows neither evidence nor chat.
         over: Everything is answered with 410.
         nonsense: Answers are well-formed HTTP and nothing else.
         commands: What a bot may read again.
@@ -38,11 +45,18 @@ class Manager:
     tokens: set[str] = field(default_factory=set)
     commands: list[dict[str, Any]] = field(default_factory=list)
     asked_after: list[int] = field(default_factory=list)
+    chat: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chunks: dict[str, list[bytes]] = field(default_factory=dict)
+    storage: int = 204
     requests: int = 0
     failures: int = 0
     missed_beats: int = 0
     missed_reads: int = 0
     stores: Callable[[dict[str, Any]], bool] | None = lambda _: True
+    heard: Callable[[str], None] = lambda _: None
+    older: bool = False
     over: bool = False
     nonsense: bool = False
 
@@ -103,12 +117,18 @@ def _app(manager: Manager) -> FastAPI:
     async def heartbeat(request: Request) -> Response:
         return _take_beat(manager, await request.json())
 
+    @app.put("/internal/bots/{connection_id}/recordings/{name}")
+    async def describe(name: str, request: Request) -> Response:
+        manager.files[name] = await request.json()
+        return Response(status_code=410 if manager.over else 204)
+
+    @app.put("/internal/bots/{connection_id}/recordings/{name}/{number}")
+    async def upload(name: str, number: int, request: Request) -> Response:
+        return await _refused(manager, request) or _take_chunk(manager, name, number, await request.body())
+
     @app.post("/internal/bots/{connection_id}/{kind}")
     async def report(kind: str, request: Request) -> Response:
-        refused = await _refused(manager, request)
-        if refused is None and not manager.over:
-            manager.reports.append((kind, await request.json()))
-        return refused or manager.answer({"outcome": "applied"})
+        return await _refused(manager, request) or _take_report(manager, kind, await request.json())
 
     return app
 
@@ -135,4 +155,28 @@ def _take_beat(manager: Manager, body: dict[str, Any]) -> Response:
 
 def _take_outcome(manager: Manager, seq: int, body: dict[str, Any]) -> Response:
     manager.outcomes.append((seq, body))
+    return manager.answer({"outcome": "applied"})
+
+
+def _take_chunk(manager: Manager, name: str, number: int, content: bytes) -> Response:
+    if manager.over or manager.storage != 204:
+        return Response(status_code=410 if manager.over else manager.storage)
+    kept = manager.chunks.setdefault(name, [])
+    if number == len(kept):
+        kept.append(content)
+    return Response(status_code=204 if number < len(kept) and kept[number] == content else 409)
+
+
+def _take_report(manager: Manager, kind: str, body: dict[str, Any]) -> Response:
+    if manager.older and kind in {"chat", "evidence"}:
+        return Response(status_code=404)
+    if manager.over:
+        return manager.answer({})
+    manager.heard(kind)
+    if kind == "chat":
+        manager.chat += body["lines"]
+    elif kind == "evidence":
+        manager.evidence.append(body)
+    else:
+        manager.reports.append((kind, body))
     return manager.answer({"outcome": "applied"})

@@ -31,6 +31,7 @@ def configuration(
     transcription_url: str,
     meeting_url: str,
     chromium: Path | None,
+    platform: Platform = Platform.ROOM,
     **patience: float,
 ) -> BotConfiguration:
     """What a bot under test is told."""
@@ -38,7 +39,7 @@ def configuration(
         meeting_id=7,
         connection_id=str(uuid.uuid4()),
         attempt=1,
-        platform=Platform.ROOM,
+        platform=platform,
         native_meeting_id="standup",
         meeting_url=SecretStr(meeting_url),
         bot_name="Usher",

@@ -23,12 +23,14 @@ _HUM = """
     const microphone = context.createMediaStreamDestination();
     tone.connect(loudness).connect(microphone);
     tone.start();
+    globalThis.hum = (on) => { loudness.gain.value = on ? 0.3 : 0; };
     return microphone.stream;
   };
 })();
 """
 _ARGUMENTS = (
     "--autoplay-policy=no-user-gesture-required",
+    "--allow-loopback-in-peer-connection",
     "--disable-features=WebRtcHideLocalIpsWithMdns,Translate,MediaRouter,HttpsUpgrades",
 )
 
@@ -56,6 +58,10 @@ class Person:
     async def leave(self) -> None:
         """Leave the meeting."""
         await self.press("Leave")
+
+    async def hum(self, *, on: bool) -> None:
+        """Hum, as everybody does who comes, or be silent."""
+        await self.page.evaluate("on => hum(on)", on)
 
 
 class HummingRoom:
@@ -92,11 +98,18 @@ async def humming_room(chromium: Path) -> AsyncIterator[HummingRoom]:
     """Serve a room and start a browser for its people."""
     app = FastAPI()
     app.mount("/room", room_app())
-    async with serving(app) as base, async_playwright() as playwright:
+    async with serving(app) as base, open_people(chromium) as browser:
+        yield HummingRoom(browser, f"{base}/room/standup")
+
+
+@contextlib.asynccontextmanager
+async def open_people(chromium: Path) -> AsyncIterator[Browser]:
+    """Start a browser for people whose microphones are scripted."""
+    async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=_ARGUMENTS, chromium_sandbox=os.geteuid() != 0, timeout=PATIENCE_MS
         )
         try:
-            yield HummingRoom(browser, f"{base}/room/standup")
+            yield browser
         finally:
             await browser.close()

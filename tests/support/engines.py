@@ -5,6 +5,8 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 ENGINES = ("docker", "nomad", "kubernetes")
 
 _PATIENCE_S = 2.0
@@ -23,6 +25,14 @@ def engine_address(name: str) -> str | None:
         _connect(address)
     except OSError:
         return None
+    return address
+
+
+def needs_engine(name: str) -> str:
+    """Return where an engine answers; skip the test without it."""
+    address = engine_address(name)
+    if address is None:
+        pytest.skip(f"no engine {name}: `make engines` starts one, as root")
     return address
 
 

@@ -14,6 +14,7 @@ from usher.adapters.memory.redis import (
     SegmentLog,
 )
 from usher.adapters.memory.store import MemoryStore
+from usher.adapters.memory.store_recordings import MemoryRecordingStore
 from usher.adapters.memory.webhooks import MemoryWebhookSender
 from usher.app.access import AccountKeeper
 from usher.app.bots import Bots, Wish
@@ -27,6 +28,7 @@ from usher.app.loops import Wakeups
 from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
+from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
 from usher.domain.lifecycle import Reason, State
@@ -96,6 +98,8 @@ class World:
         self.reconciler = Reconciler(self.store, self.transitions, self.launcher, self.legacy, self.policy)
         self.accounts = AccountKeeper(self.store, self.access, self.credentials)
         self.bots = Bots(self.store, self.transitions, self.policy)
+        self.recording_store = MemoryRecordingStore()
+        self.recordings = RecordingDesk(self.store, self.recording_store)
 
     async def user(self, *, limit: int = 3) -> User:
         """Return the user."""

@@ -3,8 +3,8 @@
 #
 #     sh tools/deploy/check_compose.sh [keep]
 #
-# `keep` leaves it running. The images are built first. Where no registry can be reached, the base image and stand-ins
-# for PostgreSQL and Redis are made here. Needs the engine (`sh tools/engines/docker.sh start`) and `make setup`.
+# `keep` leaves it running. The images are built first (build_images.sh). Needs the engine
+# (`sh tools/engines/docker.sh start`) and `make setup`.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -17,6 +17,10 @@ project=usher-check
 # A fresh one each time: an engine remembers for an hour which names were ended, and a new database counts from 1 again.
 installation=check$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')
 python=$root/.venv/bin/python
+
+# One at a time: ports and networks have names that are set.
+exec 8>"$engines/check_compose.lock"
+flock 8
 
 compose=$(sh "$root/tools/engines/go_tool.sh" compose)
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/usher-check.XXXXXX")
@@ -49,22 +53,7 @@ mode=${1:-}
 trap end EXIT
 trap 'exit 130' INT TERM
 
-have() {
-    docker image inspect "$1" >/dev/null 2>&1 || timeout 300 docker pull -q "$1" >/dev/null 2>&1
-}
-
-build() {
-    echo "building $2" >&2
-    docker build -q --network host -f "$1" -t "$2" "$3" >/dev/null
-}
-
-sh "$root/tools/engines/base_images.sh"
-for image in manager bot transcription; do
-    build "$root/deploy/docker/$image.Dockerfile" "usher-$image:latest" "$root"
-done
-have postgres:17 || build "$root/tools/deploy/standins/postgres.Dockerfile" postgres:17 "$root/tools/deploy/standins"
-have valkey/valkey:8.1 ||
-    build "$root/tools/deploy/standins/redis.Dockerfile" valkey/valkey:8.1 "$root"
+sh "$root/tools/deploy/build_images.sh"
 
 USHER_DOCKER_SOCKET=${DOCKER_HOST#unix://} sh "$root/deploy/docker/make-env.sh" "$scratch/env"
 sed -i -e "s|^USHER_LISTEN=.*|USHER_LISTEN=127.0.0.1:$port|" -e "s|^USHER_INSTALLATION=.*|USHER_INSTALLATION=$installation|" \

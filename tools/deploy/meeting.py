@@ -2,9 +2,9 @@
 
     USHER_ADMIN_TOKEN=… python -m tools.deploy.meeting http://127.0.0.1:8056
 
-Exit code 0 only if every state was reached, the words are right enough and both speakers are known by name. That each
-single segment has the right name is what `usher demo` asks for; here a busy machine may blur one. The guests' browsers
-run here, so the address has to be one at which browsers allow microphones: of this machine, or https.
+Exit code 0 only if every state was reached, both speakers are known by name, and the words are right enough, each under
+the name of who said them. The guests' browsers run here, so the address has to be one at which browsers allow
+microphones: of this machine, or https.
 """
 
 import argparse
@@ -18,8 +18,14 @@ from pathlib import Path
 import httpx
 
 from usher.adapters.embedded.chromium import find_chromium
-from usher.demo.visit import MOST_WORD_ERRORS, Demo, Show, Visit
+from usher.demo.visit import Demo, Show, Visit
 from usher.domain.errors import UsherError
+
+MOST_WORD_ERRORS = 0.15
+"""A model that is short of time gets a word wrong here and there. A single line under a wrong name is 0.19 or more.
+
+`usher demo` asks as well that the times of each segment are those of its speaker's line, which a busy machine blurs.
+"""
 
 _CALL_S = 10.0
 _PLAY_S = 240.0
@@ -71,7 +77,7 @@ async def _play(url: str, key: str, chromium: Path) -> Visit:
 def _report(visit: Visit) -> None:
     print(f"request to in-the-meeting: {visit.to_meeting_s:.1f} s")
     print(f"word error rate: {visit.score.word_error_rate:.3f} (at most {MOST_WORD_ERRORS})")
-    print(f"segments under a wrong name: {visit.score.misattributed}")
+    print(f"segments at the time of another's line: {visit.score.misattributed}")
     if visit.wrong_speakers:
         print(f"not named, or nobody of this name: {', '.join(sorted(visit.wrong_speakers))}")
     if visit.missing_states:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Starts every engine that the tests know, and says which of them are there; stops them again. Builds the tools with which
-# the files for deployment are checked.
+# the files for deployment are checked, and the S3 server of the tests.
 #
 #     sh tools/engines/all.sh start|stop
 #
@@ -28,7 +28,7 @@ start)
     for engine in nomad kubernetes; do
         tell sh "$here/$engine.sh" start
     done
-    for tool in helm compose; do
+    for tool in helm compose versitygw; do
         sh "$here/go_tool.sh" "$tool" >/dev/null || missing=1
     done
     exit $missing

@@ -17,53 +17,27 @@ bridge=usher-docker0
 own_address=10.213.0.1/24
 pool=base=10.214.0.0/16,size=24
 
-install_missing() {
-    packages=
-    command -v dockerd >/dev/null || packages="$packages docker.io"
-    command -v containerd >/dev/null || packages="$packages containerd"
-    command -v iptables >/dev/null || packages="$packages iptables"
-    [ -n "$packages" ] || return 0
-    if ! command -v apt-get >/dev/null; then
-        echo "A Docker engine needs:$packages. Please install them." >&2
-        return 1
-    fi
-    echo "installing$packages" >&2
-    apt-get -qq update || true
-    # Without policy-rc.d the package would start an engine of the machine's own.
-    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends $packages >/dev/null
-}
+. "$here/processes.sh"
 
 answers() {
     [ -S "$socket" ] && curl -fsS --max-time 5 --unix-socket "$socket" http://docker/_ping >/dev/null 2>&1
 }
 
-# The number in the file may be somebody else's by now.
-runs() {
-    [ -s "$1" ] && grep -qs "$(basename "$1" .pid)" "/proc/$(cat "$1")/cmdline"
-}
-
-spawn() {
-    name=$1
-    shift
-    nohup setsid "$@" >>"$home/$name.log" 2>&1 </dev/null 9>&- &
-    echo $! >"$home/$name.pid"
-}
-
-await() {
-    tries=0
-    until "$@"; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge 300 ]; then
-            echo "The Docker engine does not come up; its log ends with:" >&2
-            tail -n 5 "$home/containerd.log" "$home/dockerd.log" >&2 || true
-            return 1
-        fi
-        sleep 0.2
-    done
+# Where no systemd keeps the machine's processes in groups of their own, each of them weighs as much as all containers
+# together, and a busy machine starves those. A kubelet gives its pods weight as well.
+weigh() {
+    groups=/sys/fs/cgroup
+    if [ -w $groups/cpu/cpu.shares ]; then
+        mkdir -p $groups/cpu/docker
+        echo $((4096 * $(nproc))) >$groups/cpu/docker/cpu.shares
+    elif [ -w $groups/docker/cpu.weight ]; then
+        echo $((400 * $(nproc))) >$groups/docker/cpu.weight
+    fi
 }
 
 start() {
     if answers; then
+        weigh
         echo "unix://$socket" >"$home/address"
         return 0
     fi
@@ -71,7 +45,7 @@ start() {
         echo "A Docker engine can only be started by root." >&2
         return 1
     fi
-    install_missing
+    install_missing "A Docker engine" dockerd:docker.io containerd:containerd iptables:iptables
     mkdir -p "$home"
     chmod 700 "$home"
     # One at a time: who comes second finds it running.
@@ -79,13 +53,13 @@ start() {
     flock 9
     # A containerd of its own as well: dockerd would else use the machine's, if there is one.
     printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$home/containerd.toml"
-    if ! runs "$home/containerd.pid"; then
+    if ! runs containerd; then
         rm -f "$containerd"
         spawn containerd containerd --config "$home/containerd.toml" --address "$containerd" \
             --root "$home/containerd" --state "$home/run/containerd"
     fi
     await test -S "$containerd"
-    if ! runs "$home/dockerd.pid"; then
+    if ! runs dockerd; then
         rm -f "$socket" "$home/docker.pid"
         ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
         ip address replace "$own_address" dev "$bridge"
@@ -95,29 +69,19 @@ start() {
             --bridge "$bridge" --default-address-pool "$pool"
     fi
     await answers
+    weigh
     echo "unix://$socket" >"$home/address"
-}
-
-end() {
-    runs "$1" || return 1
-    pid=$(cat "$1")
-    kill "$pid"
-    tries=0
-    while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do
-        tries=$((tries + 1))
-        sleep 0.2
-    done
-    rm -f "$1"
 }
 
 stop() {
     rm -f "$home/address"
     # The bridge may be that of an engine in another directory.
-    if end "$home/dockerd.pid"; then
+    if runs dockerd; then
+        end dockerd
         ip link delete "$bridge" 2>/dev/null || true
         umount "$home/data" 2>/dev/null || true
     fi
-    end "$home/containerd.pid" || true
+    end containerd
 }
 
 case ${1:-} in

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Builds a command-line tool of the deployment's checks from its Go module, once, and prints where it is.
+# Builds a tool of the tests from its Go module, once, and prints where it is: those that check the deployment's files,
+# and an S3 server.
 #
-#     sh tools/engines/go_tool.sh helm|compose
+#     sh tools/engines/go_tool.sh helm|compose|versitygw
 #
 # It is kept under ${USHER_ENGINES_DIR:-$HOME/.cache/usher-engines}. Needs go, and minutes the first time.
 set -eu
@@ -11,8 +12,9 @@ name=${1:-}
 case $name in
 helm) package=helm.sh/helm/v3/cmd/helm ;;
 compose) package=github.com/docker/compose/v2/cmd ;;
+versitygw) package=github.com/versity/versitygw/cmd/versitygw ;;
 *)
-    echo "usage: sh tools/engines/go_tool.sh helm|compose" >&2
+    echo "usage: sh tools/engines/go_tool.sh helm|compose|versitygw" >&2
     exit 2
     ;;
 esac

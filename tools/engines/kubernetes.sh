@@ -23,27 +23,11 @@ first_service=10.216.0.1
 etcd=12379 etcd_peers=12380 api=16443 kubelet=16250 kubelet_health=16248 managers=16257 scheduler=16259
 url=https://127.0.0.1:$api
 
-. "$here/processes.sh"
-
-install_missing() {
-    packages=
-    command -v etcd >/dev/null || packages="$packages etcd-server"
-    command -v containerd >/dev/null || packages="$packages containerd"
-    command -v runc >/dev/null || packages="$packages runc"
-    [ -x /usr/lib/cni/bridge ] || packages="$packages containernetworking-plugins"
-    [ -n "$packages" ] || return 0
-    if ! command -v apt-get >/dev/null; then
-        echo "A Kubernetes cluster needs:$packages. Please install them." >&2
-        return 1
-    fi
-    echo "installing$packages" >&2
-    apt-get -qq update || true
-    # Without policy-rc.d the packages would start engines of the machine's own.
-    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq install -y --no-install-recommends $packages >/dev/null
-}
+. "$here/../processes.sh"
+. "$here/network.sh"
 
 build() {
-    bin=$home/bin-$(cat "$here/go.mod" "$here/go.sum" "$here/pause/main.go" | sha256sum | cut -c 1-16)
+    bin=$home/bin-$(cat "$here"/go.mod "$here"/go.sum "$here"/*/go.mod "$here"/*/go.sum "$here"/*/main.go | sha256sum | cut -c 1-16)
     [ ! -e "$bin/done" ] || return 0
     if ! command -v go >/dev/null; then
         echo "Kubernetes is built with go, and there is none. Please install it." >&2
@@ -56,10 +40,11 @@ build() {
         flags="$flags -X $package.gitVersion=v$version -X $package.gitTreeState=archive"
         flags="$flags -X $package.gitMajor=${version%%.*} -X $package.gitMinor=$(echo "$version" | cut -d . -f 2)"
     done
-    for program in kube-apiserver kube-scheduler kube-controller-manager kubelet; do
+    for program in kube-apiserver kube-scheduler kube-controller-manager kube-proxy kubelet; do
         compile "$bin/$program" "$flags" "k8s.io/kubernetes/cmd/$program"
     done
     compile "$bin/pause" "-s -w" ./pause
+    (here=$here/dns && compile "$bin/coredns" "-s -w" .)
     touch "$bin/done"
 }
 
@@ -87,7 +72,7 @@ answers() {
 }
 
 all_run() {
-    for program in etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet; do
+    for program in etcd kube-apiserver kube-controller-manager kube-scheduler containerd kubelet kube-proxy coredns; do
         runs "$program" || return 1
     done
 }
@@ -138,6 +123,8 @@ address: $node_address
 port: $kubelet
 healthzPort: $kubelet_health
 readOnlyPort: 0
+clusterDNS: [$node_address]
+clusterDomain: cluster.local
 authentication: {anonymous: {enabled: false}, webhook: {enabled: true}, x509: {clientCAFile: "$keys/ca.crt"}}
 authorization: {mode: Webhook}
 tlsCertFile: $keys/kubelet-server.crt
@@ -152,6 +139,7 @@ evictionHard: {memory.available: 100Mi, nodefs.available: "1%", imagefs.availabl
 nodeStatusUpdateFrequency: 2s
 serializeImagePulls: false
 YAML
+    write_network_configuration
 }
 
 start_control_plane() {
@@ -170,9 +158,11 @@ start_control_plane() {
         --bind-address 127.0.0.1 --secure-port $scheduler --leader-elect=false
 }
 
+# It listens on all addresses, because it knows one or all, and pods reach another one than this machine does. Nobody
+# without a certificate or token of the cluster gets anything from it.
 start_api() {
     spawn kube-apiserver "$bin/kube-apiserver" --etcd-servers "http://127.0.0.1:$etcd" \
-        --bind-address 127.0.0.1 --advertise-address 127.0.0.1 --secure-port $api --endpoint-reconciler-type none \
+        --bind-address 0.0.0.0 --advertise-address $node_address --secure-port $api --anonymous-auth=false \
         --service-cluster-ip-range $services --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction \
         --client-ca-file "$keys/ca.crt" --tls-cert-file "$keys/apiserver.crt" --tls-private-key-file "$keys/apiserver.key" \
         --kubelet-certificate-authority "$keys/ca.crt" --kubelet-client-certificate "$keys/apiserver-kubelet.crt" \
@@ -212,12 +202,14 @@ start() {
     fi
     build
     answers && return 0
-    install_missing
+    install_missing "A Kubernetes cluster" etcd:etcd-server containerd:containerd runc:runc \
+        /usr/lib/cni/bridge:containernetworking-plugins
     mkdir -p "$home"
     chmod 700 "$home"
     write_configuration
     start_control_plane
     start_node
+    start_network
     echo "$url" >"$home/address"
 }
 
@@ -234,6 +226,7 @@ end_containers() {
 
 stop() {
     rm -f "$home/address"
+    stop_network
     end kubelet
     end_containers
     for program in containerd kube-scheduler kube-controller-manager kube-apiserver etcd; do

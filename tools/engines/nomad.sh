@@ -13,7 +13,9 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 engines=${USHER_ENGINES_DIR:-$HOME/.cache/usher-engines}
 home=$engines/nomad
-pid=$home/agent.pid
+must_run=agent
+
+. "$here/processes.sh"
 
 binary() {
     echo "$home/nomad-$(cat "$here/nomad/go.mod" "$here/nomad/go.sum" | sha256sum | cut -c 1-16)"
@@ -109,36 +111,24 @@ ask() {
         curl -fsS --max-time 10 --config - "$@" "http://127.0.0.1:$http$path"
 }
 
-runs() {
-    [ -s "$pid" ] && [ "$(readlink "/proc/$(cat "$pid")/exe")" = "$(readlink -f "$(binary)")" ]
-}
-
-await() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge 300 ] || ! runs; then
-            echo "Nomad does not come up ($*); its log ends with:" >&2
-            tail -n 5 "$home/agent.log" >&2 || true
-            return 1
-        fi
-        sleep 0.2
-    done
+# The very program: another version that still runs is not this one.
+is_it() {
+    runs agent && [ "$(readlink "/proc/$pid/exe")" = "$(readlink -f "$(binary)")" ]
 }
 
 leads() {
-    ask /v1/status/leader | grep -q ":"
+    ask /v1/status/leader 2>/dev/null | grep -q ":"
 }
 
 is_ready() {
-    ask /v1/nodes | grep -q '"Status":"ready"'
+    ask /v1/nodes 2>/dev/null | grep -q '"Status":"ready"'
 }
 
 # The token is ours from the beginning, so that a start that was cut short can be repeated.
 bootstrap() {
     if ! ask /v1/acl/token/self >/dev/null 2>&1; then
         printf '{"BootstrapSecret": "%s"}' "$(cat "$home/token")" |
-            curl -fsS --max-time 10 -X POST --data @- "http://127.0.0.1:$http/v1/acl/bootstrap" >/dev/null
+            curl -fsS --max-time 10 -X POST --data @- "http://127.0.0.1:$http/v1/acl/bootstrap" >/dev/null 2>&1
     fi
 }
 
@@ -159,7 +149,7 @@ start() {
     mkdir -p "$home"
     [ -s "$home/token" ] || cat /proc/sys/kernel/random/uuid >"$home/token"
     choose_ports
-    if runs && is_ready 2>/dev/null; then
+    if is_it && is_ready; then
         return 0
     fi
     if [ "$(id -u)" != 0 ]; then
@@ -167,14 +157,15 @@ start() {
         return 1
     fi
     build
-    if ! runs; then
+    if ! is_it; then
         [ -n "${USHER_NOMAD_RESUME:-}" ] || forget
         write_configuration
         set -- -config "$home/agent.hcl"
         [ -n "${USHER_NOMAD_EXTRA:-}" ] && set -- "$@" -config "$USHER_NOMAD_EXTRA"
         # Bots of other users have to get into their own directories.
-        (umask 022 && exec nohup setsid "$(binary)" agent "$@" >>"$home/agent.log" 2>&1 </dev/null) &
-        echo $! >"$pid"
+        umask 022
+        spawn agent "$(binary)" agent "$@"
+        umask 077
         sleep 0.2
     fi
     await leads
@@ -186,7 +177,7 @@ start() {
 # What it runs is stopped first: tasks outlive the agent.
 stop() {
     rm -f "$home/address"
-    runs || return 0
+    is_it || return 0
     read -r http rpc serf <"$home/ports"
     ask "/v1/jobs?namespace=*" | python3 -c '
 import json, sys
@@ -201,16 +192,7 @@ for job in json.load(sys.stdin):
         tries=$((tries + 1))
         sleep 0.2
     done
-    kill "$(cat "$pid")"
-    tries=0
-    while runs && [ "$tries" -lt 100 ]; do
-        tries=$((tries + 1))
-        sleep 0.1
-    done
-    if runs; then
-        kill -9 "$(cat "$pid")"
-    fi
-    rm -f "$pid"
+    end agent
     release_mounts
 }
 

@@ -105,7 +105,7 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
         "return self._not_applied(decision, meeting, event, report.by)",
         _FLOWS),
     ("commands outlive their attempt", "app/transitions.py",
-        "expire_commands=to_state in TERMINAL or retry or _ran_out(row),",
+        "expire_commands=to_state in TERMINAL or retry,",
         "expire_commands=False,",
         _STATES),
     ("viewers are told before it is written", "app/transitions.py",
@@ -260,7 +260,7 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
 
     # ---- the launcher
     ("a launch that waits for room begins its time anew", "app/transitions.py",
-        "deadline_stays=row.event is Event.ROOM_AWAITED,",
+        "deadline_stays=row.event in STANDING,",
         "deadline_stays=False,",
         ("unit/app/test_waiting_for_room.py",)),
     ("a workload that has ended is started again", f"{_LAUNCHER}/process/launcher.py",
@@ -278,8 +278,8 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
 
     # ---- the bot
     ("a command that comes twice is executed twice", "bot/control.py",
-        "if command.seq <= self._callbacks.executed_seq:",
-        "if command.seq < self._callbacks.executed_seq:",
+        "if self._ledger.is_over(command):",
+        "if False:",
         _CONTROL),
     ("commands are not read again after a reconnect", "bot/control.py",
         'if message["type"] == "subscribe":',

@@ -15,20 +15,25 @@ from usher.api.admin import users
 from usher.api.auth import SCHEMES
 from usher.api.context import Context
 from usher.api.lean import lean
-from usher.api.routes import bots, health, internal, meetings, user
+from usher.api.routes import bots, chat, evidence, health, internal, meetings, recordings, user
+from usher.protocol.evidence import MOST_BODY_BYTES
 
 _DESCRIPTION = (
     "Send a bot into a meeting with one call; its transcript streams back live, and its state is always true. "
     "Errors are problem details (RFC 9457): `detail` says what to change, `code` is for programs."
 )
-_ROUTES = [route for module in (bots, internal, meetings, user, users, health, live) for route in module.router.routes]
+_MODULES = (bots, chat, internal, meetings, evidence, recordings, user, users, health, live)
+_ROUTES = [route for module in _MODULES for route in module.router.routes]
 _OFTEN = ("/internal/bots/{connection_id}/heartbeat", "/bots")
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 _BODY_LIMIT_BYTES = 256 * 1024
+_LARGER_BODIES = {"evidence": MOST_BODY_BYTES}
+"""Limits of callbacks of bots that need more, by the last part of their path."""
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 _SCHEME_OF_TAG = {
     "bots": "ApiKey",
     "meetings": "ApiKey",
+    "recordings": "ApiKey",
     "user": "ApiKey",
     "admin": "AdminKey",
     "bots' callbacks": "BotToken",
@@ -82,6 +87,13 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
+def _limit_bytes(path: str) -> int:
+    """Return how long the body of a request may be."""
+    if not path.startswith("/internal/bots/"):
+        return _BODY_LIMIT_BYTES
+    return _LARGER_BODIES.get(path.rpartition("/")[2], _BODY_LIMIT_BYTES)
+
+
 class _Edge:
     """Adds security headers to every answer and bounds the body; FastAPI's own bound answers in plain text."""
 
@@ -98,14 +110,14 @@ class _Edge:
                 message["headers"] = [*message.get("headers", ()), *_HEADERS]
             await send(message)
 
-        received = 0
+        received, limit_bytes = 0, _limit_bytes(scope["path"])
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > _BODY_LIMIT_BYTES:
-                raise HTTPException(413, f"A body has {_BODY_LIMIT_BYTES // 1024} KiB at most")
+            if received > limit_bytes:
+                raise HTTPException(413, f"A body has {limit_bytes // 1024} KiB at most")
             return message
 
         await self._app(scope, limited, with_headers)

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+from usher.app.chat import message_id
 from usher.domain.transcript import Segment
-from usher.ports import Configuration, Meeting, MeetingEvent, User
+from usher.ports import ChatMessage, CommandFate, Configuration, Exhibit, Meeting, MeetingEvent, User
 from usher.protocol.rest import (
+    ChatMessageBody,
+    CommandBody,
     ConfigurationBody,
     EventBody,
+    EvidenceBody,
     MeetingBody,
     RunningBot,
     Transcript,
@@ -36,12 +40,14 @@ def meeting_body(meeting: Meeting) -> MeetingBody:
         status=meeting.status,
         reason=meeting.reason,
         failure_stage=meeting.failure_stage,
+        failure_detail=meeting.failure_detail,
         bot_name=meeting.bot_name,
         bot_container_id=meeting.bot_container_id,
         attempt=meeting.attempt,
         version=meeting.version,
         configuration=_configuration(meeting.configuration),
         desired_configuration=_configuration(meeting.desired_configuration),
+        recording_enabled=meeting.recording_enabled,
         join_at=meeting.join_at,
         start_time=meeting.start_time,
         end_time=meeting.end_time,
@@ -106,6 +112,38 @@ def event_body(event: MeetingEvent) -> EventBody:
         reason=event.reason,
         detail=event.detail,
         at=event.at,
+    )
+
+
+def command_body(fate: CommandFate) -> CommandBody:
+    """Return a command and what became of it."""
+    state = fate.outcome or "pending"
+    return CommandBody.model_validate({"seq": fate.seq, "action": fate.action, "state": state, "detail": fate.detail})
+
+
+def chat_message_body(message: ChatMessage) -> ChatMessageBody:
+    """Return a message of a meeting's chat."""
+    return ChatMessageBody(
+        message_id=message_id(message),
+        sender=message.sender,
+        text=message.text,
+        is_self=message.is_self,
+        at=message.at,
+    )
+
+
+def evidence_body(exhibit: Exhibit) -> EvidenceBody:
+    """Return a piece of evidence, without its contents."""
+    return EvidenceBody(
+        id=exhibit.number,
+        attempt=exhibit.attempt,
+        step=exhibit.step,
+        reason=exhibit.reason,
+        taken_at=exhibit.taken_at,
+        title=exhibit.title,
+        address=exhibit.address,
+        screenshot_bytes=exhibit.screenshot_bytes,
+        tree_characters=exhibit.tree_characters,
     )
 
 

@@ -8,7 +8,9 @@ from starlette.requests import HTTPConnection
 
 from usher.api.keys import KeyCache
 from usher.app.bots import Bots
+from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
+from usher.domain.meeting import Homes
 from usher.ports import Feed, SegmentStream, Store
 
 
@@ -17,7 +19,7 @@ class Context:
     """The use cases and ports behind the API.
 
     Attributes:
-        room_url: Where this Usher's own rooms are, without trailing slash.
+        homes: Where this installation's own platforms are.
         admin_token: Token of the Admin API, or None to keep it closed.
         private_webhooks: Whether webhooks may be inner addresses.
     """
@@ -25,10 +27,11 @@ class Context:
     store: Store
     bots: Bots
     reports: Reports
+    recordings: RecordingDesk
     feed: Feed
     stream: SegmentStream
     keys: KeyCache
-    room_url: str
+    homes: Homes
     admin_token: str | None = field(default=None, repr=False)
     private_webhooks: bool = False
 

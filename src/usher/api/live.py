@@ -1,4 +1,4 @@
-"""`/ws`: live status and transcripts of many meetings over one WebSocket.
+"""`/ws`: live status, transcripts and chat of many meetings over one WebSocket.
 
 After `subscribed` a viewer first gets the present state and everything said so far, then what comes; if it reads too
 slowly for its bounded queue it gets the present state again instead of the frames that were dropped.
@@ -14,6 +14,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from usher.api.context import Context, get_context
+from usher.app.chat import chat_frame
 from usher.app.collector import transcript_frame
 from usher.app.transitions import status_frame
 from usher.domain.errors import NotAllowed, NotFound, Unavailable
@@ -154,7 +155,7 @@ class _Viewer:
                     await self._out.put(dict(frame))
 
     async def _tell_present(self, meeting_id: int) -> int:
-        """Tell the state and everything said so far; return the version that was told."""
+        """Tell the state and everything said and written so far; return the version that was told."""
         meeting = await self._context.store.find(meeting_id)
         if meeting is None:
             return 0
@@ -162,6 +163,9 @@ class _Viewer:
         segments = await self._context.store.segments(meeting_id)
         if segments:
             await self._out.put(dump(transcript_frame(meeting_id, segments)))
+        messages = await self._context.store.chat(meeting_id)
+        if messages:
+            await self._out.put(dump(chat_frame(meeting_id, messages)))
         return meeting.version
 
     async def _send(self) -> None:

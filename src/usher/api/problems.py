@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from usher.domain.errors import (
+    CannotStore,
     Conflict,
     Invalid,
     LimitReached,
@@ -33,7 +34,13 @@ _STATUS: dict[type[Rejected], tuple[int, str]] = {
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": title, "content": {"application/problem+json": {}}}
-    for status, title in (*_STATUS.values(), (503, "Something that Usher needs does not answer"))
+    for status, title in (
+        *_STATUS.values(),
+        (413, "Too large"),
+        (416, "No such range"),
+        (503, "Something that Usher needs does not answer"),
+        (507, "It cannot be stored"),
+    )
 }
 
 
@@ -46,6 +53,7 @@ def install(app: FastAPI) -> None:
     """Make the application answer errors with problem details."""
     app.add_exception_handler(Rejected, _rejected)
     app.add_exception_handler(Unavailable, _unavailable)
+    app.add_exception_handler(CannotStore, _cannot_store)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _bug)
@@ -72,6 +80,11 @@ async def _unavailable(_request: Request, error: Exception) -> JSONResponse:
     return _answer(503, "Unavailable", detail, "unavailable", headers=headers)
 
 
+async def _cannot_store(_request: Request, error: Exception) -> JSONResponse:
+    detail = error.detail if isinstance(error, CannotStore) else str(error)
+    return _answer(507, "It cannot be stored", detail, "cannot_store")
+
+
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     errors = [{"field": ".".join(str(p) for p in e["loc"][1:]), "problem": _sentence(e["msg"])} for e in found]
@@ -86,7 +99,8 @@ def _sentence(message: str) -> str:
 async def _http(_request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else "Error"
-    return _answer(status, detail, f"{detail}. The API is described at /docs.", f"http_{status}")
+    headers = dict(error.headers) if isinstance(error, HTTPException) and error.headers else None
+    return _answer(status, detail, f"{detail}. The API is described at /docs.", f"http_{status}", headers=headers)
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

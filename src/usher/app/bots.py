@@ -4,13 +4,18 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from usher.app.transitions import Outcome, Report, Transitions, deadline_s, owed
-from usher.domain.errors import Conflict, NotFound
+from usher.domain.errors import Conflict, LimitReached, NotFound
 from usher.domain.lifecycle import ACCEPTS_CONFIGURATION, LIVE, Event, Refused, Source, created_by
 from usher.domain.meeting import MeetingRef, Platform
 from usher.domain.policy import Policy
 from usher.ports import (
+    CHAT,
+    RENAME,
+    CommandFate,
+    Commands,
     Configuration,
     Created,
     IdempotencyKey,
@@ -18,7 +23,10 @@ from usher.ports import (
     MeetingEvent,
     Meetings,
     NewMeeting,
+    Order,
     Page,
+    StoredCommand,
+    Unordered,
 )
 
 
@@ -28,19 +36,21 @@ class Wish:
 
     Attributes:
         join_at: When it shall be at the door; None for at once.
+        recording_enabled: Whether the meeting's sound is kept.
     """
 
     ref: MeetingRef
     bot_name: str
     configuration: Configuration
     join_at: datetime | None = None
+    recording_enabled: bool = False
     idempotency: IdempotencyKey | None = None
 
 
 class Bots:
     """The bots of users. Every method takes the user first and sees nothing of anybody else's."""
 
-    def __init__(self, meetings: Meetings, transitions: Transitions, policy: Policy) -> None:
+    def __init__(self, meetings: "BotStore", transitions: Transitions, policy: Policy) -> None:
         self._meetings = meetings
         self._transitions = transitions
         self._policy = policy
@@ -68,6 +78,7 @@ class Bots:
                 deadline_s=deadline_s(self._policy, row.to_state) or 0.0,
                 join_at=wish.join_at,
                 lead_s=self._policy.scheduled_lead_s,
+                recording_enabled=wish.recording_enabled,
                 idempotency=wish.idempotency,
             )
         )
@@ -105,6 +116,32 @@ class Bots:
             raise _not_in_meeting(outcome.meeting)
         return outcome.meeting
 
+    async def say(self, user_id: int, platform: Platform, native_id: str, text: str) -> StoredCommand:
+        """Let a bot that is in the meeting write into its chat. Not idempotent: twice is two messages.
+
+        Raises:
+            NotFound: The user never sent a bot there.
+            Conflict: `not_in_meeting`.
+            LimitReached: `too_many_commands`: the bot has not done what it was told before.
+        """
+        return await self._order(user_id, platform, native_id, CHAT, text)
+
+    async def rename(self, user_id: int, platform: Platform, native_id: str, name: str) -> StoredCommand:
+        """Let a bot that is in the meeting go under another name. Raises as `say` does."""
+        return await self._order(user_id, platform, native_id, RENAME, name)
+
+    async def fate(self, user_id: int, platform: Platform, native_id: str, seq: int) -> CommandFate:
+        """Return what became of a command to the bot of the user's newest visit to that call.
+
+        Raises:
+            NotFound: The user never sent a bot there, or never told it that.
+        """
+        meeting = await self.get(user_id, platform, native_id)
+        fate = await self._meetings.fate(meeting.meeting_id, seq)
+        if fate is None:
+            raise NotFound("unknown_command", f"Meeting {meeting.meeting_id} has no command {seq}.")
+        return fate
+
     async def get(self, user_id: int, platform: Platform, native_id: str) -> Meeting:
         """Return the user's newest visit to that call.
 
@@ -139,6 +176,18 @@ class Bots:
         """Return a meeting's history, oldest first."""
         return await self._meetings.events(meeting.meeting_id)
 
+    async def _order(self, user_id: int, platform: Platform, native_id: str, action: str, text: str) -> StoredCommand:
+        meeting = await self.get(user_id, platform, native_id)
+        order = Order(meeting.meeting_id, action, text, self._policy.command_again_s)
+        written = await self._meetings.order(order)
+        if written is Unordered.TOO_MANY:
+            raise LimitReached("too_many_commands", "The bot has not done yet what it was told before. Try again soon.")
+        if isinstance(written, Unordered):
+            now = await self.get_by_id(user_id, meeting.meeting_id)
+            raise Conflict("not_in_meeting", f"The bot can do this while it is in the meeting; now it is {now.status}.")
+        self._transitions.send(written)
+        return written
+
     async def _report(self, meeting: Meeting, event: Event, configuration: Configuration | None = None) -> Outcome:
         """Report a user's wish about whichever attempt is current when it is applied."""
         attempt = meeting.attempt
@@ -148,6 +197,10 @@ class Bots:
             if outcome.applied or outcome.meeting.attempt == attempt:
                 return outcome
             attempt = outcome.meeting.attempt
+
+
+class BotStore(Meetings, Commands, Protocol):
+    """The part of the store that users' wishes touch."""
 
 
 def _not_in_meeting(meeting: Meeting) -> Conflict:

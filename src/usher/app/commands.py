@@ -9,11 +9,12 @@ from typing import Protocol
 
 import structlog
 
+from usher import ports
 from usher.app.dispatcher import Done, Result
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import TERMINAL
 from usher.ports import ClaimedEffect, CommandChannel, Commands, Meetings, StoredCommand
-from usher.protocol.commands import Leave, Reconfigure
+from usher.protocol.commands import Command, Leave, Reconfigure, Rename, Say
 
 log = structlog.get_logger(__name__)
 
@@ -69,10 +70,15 @@ class CommandStore(Meetings, Commands, Protocol):
     """The part of the store that the command lane touches."""
 
 
-def wire_command(command: StoredCommand) -> Reconfigure | Leave:
+def wire_command(command: StoredCommand) -> Command:
     """Return a stored command as it goes over the wire."""
-    if command.action == "leave":
-        return Leave(seq=command.seq)
+    match command.action:
+        case ports.LEAVE:
+            return Leave(seq=command.seq)
+        case ports.CHAT:
+            return Say(seq=command.seq, text=command.text or "")
+        case ports.RENAME:
+            return Rename(seq=command.seq, name=command.text or "")
     wanted = command.configuration
     return Reconfigure.model_validate({"seq": command.seq, "language": wanted.language, "task": wanted.task})
 

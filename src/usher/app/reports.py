@@ -9,13 +9,18 @@ from usher.app.leases import LeaseBook
 from usher.app.transitions import Outcome, Report, Transitions
 from usher.domain.errors import Conflict, NotAllowed, NotFound, Superseded
 from usher.domain.lifecycle import CHANGING, TERMINAL, Applied, Event, Reason, Refused, Source, exit_event
-from usher.ports import Acknowledgement, Commands, Mark, Meeting, Meetings, StoredCommand
+from usher.ports import RECONFIGURE, Acknowledgement, Commands, Exhibits, Mark, Meeting, Meetings, StoredCommand
 from usher.protocol.credentials import BotCredentials, BotIdentity
+from usher.protocol.evidence import Evidence
 from usher.protocol.reports import Exited, HeartbeatAnswer, ReportAnswer, SegmentMark, Status
 
 log = structlog.get_logger(__name__)
 
-_STATUS_EVENTS = {"joining": Event.JOINING_BEGUN, "awaiting_admission": Event.LOBBY_ENTERED}
+_STATUS_EVENTS = {
+    "joining": Event.JOINING_BEGUN,
+    "help_wanted": Event.HELP_WANTED,
+    "awaiting_admission": Event.LOBBY_ENTERED,
+}
 _CONFIGURED = {"applied": Event.CONFIGURATION_APPLIED, "refused": Event.CONFIGURATION_REFUSED}
 _EXITS = frozenset({Event.LEFT, Event.NOT_ADMITTED, Event.CRASHED})
 
@@ -58,7 +63,7 @@ class Reports:
     async def status(self, bot: BotIdentity, said: Status) -> ReportAnswer:
         """The bot is on its way. Idempotent; raises as `started` does."""
         event = _STATUS_EVENTS[said.status]
-        return await self._take(bot, event, frozenset({event}))
+        return await self._take(bot, event, frozenset({event}), reason=said.reason)
 
     async def exited(self, bot: BotIdentity, said: Exited) -> ReportAnswer:
         """The bot ends; what that means depends on how far it had come. Idempotent, also after the attempt is over."""
@@ -102,12 +107,12 @@ class Reports:
         """
         said = Acknowledgement(seq, outcome, detail)
         meeting = await self._current(bot)
-        if meeting.status in CHANGING and seq == meeting.command_seq and await self._configured(meeting, said):
+        if meeting.status in CHANGING and seq == meeting.configuration_seq and await self._configured(meeting, said):
             return
         command = await self._store.acknowledge(bot.connection_id, said)
         if command is None:
             raise NotFound("unknown_command", f"There is no command {seq} for this bot.")
-        if command.action != "reconfigure" or not command.newest:
+        if command.action != RECONFIGURE or not command.newest:
             return
         event = _CONFIGURED[outcome]
         applied = event is Event.CONFIGURATION_APPLIED
@@ -115,6 +120,16 @@ class Reports:
             configuration = command.configuration if applied else None
             report = Report(event, Source.BOT, bot.connection_id, detail=detail, configuration=configuration)
             await self._transitions.apply(meeting.meeting_id, report)
+
+    async def show(self, bot: BotIdentity, evidence: Evidence) -> None:
+        """Keep what the bot saw when a step did not work. Not idempotent: whoever repeats it has two pieces.
+
+        Raises:
+            Superseded: The attempt is over.
+        """
+        if not await self._store.exhibit(bot.connection_id, evidence):
+            raise _superseded()
+        log.info("evidence_kept", meeting_id=bot.meeting_id, step=evidence.step, reason=evidence.reason)
 
     async def _configured(self, meeting: Meeting, said: Acknowledgement) -> bool:
         """Take the word on the change that is under way in one transaction; False if that is another one by now."""
@@ -168,7 +183,7 @@ class Reports:
         return any(one.attempt == attempt and one.by is Source.BOT and one.event in means for one in history)
 
 
-class ReportStore(Meetings, Commands, Protocol):
+class ReportStore(Meetings, Commands, Exhibits, Protocol):
     """The part of the store that reports touch."""
 
 

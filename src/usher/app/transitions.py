@@ -15,6 +15,7 @@ from usher.domain.lifecycle import (
     ENDING,
     FAILING,
     IN_MEETING,
+    STANDING,
     TERMINAL,
     TIMED_FROM_START,
     Applied,
@@ -33,6 +34,8 @@ from usher.domain.lifecycle import (
 from usher.domain.policy import Policy
 from usher.domain.reconcile import WorkloadName
 from usher.ports import (
+    LEAVE,
+    RECONFIGURE,
     Acknowledgement,
     Change,
     Claim,
@@ -51,7 +54,7 @@ from usher.telemetry import NOT_APPLIED, TRANSITIONS
 log = structlog.get_logger(__name__)
 
 _RACES = 20
-_COMMANDS = {Event.STOP_REQUESTED: "leave", Event.CONFIGURATION_REQUESTED: "reconfigure"}
+_COMMANDS = {Event.STOP_REQUESTED: LEAVE, Event.CONFIGURATION_REQUESTED: RECONFIGURE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,10 @@ class Transitions:
         self._policy = policy
         self._wake = wake
         self._send = send
+
+    def send(self, command: StoredCommand) -> None:
+        """Publish a command that was just committed; nobody waits for it."""
+        self._send(command)
 
     async def apply(self, meeting_id: int, report: Report, *, known: Meeting | None = None) -> Outcome:
         """Decide what the report does to the meeting, and write it in one transaction or not at all.
@@ -207,12 +214,13 @@ class Transitions:
             detail=report.detail,
             deadline_s=deadline_s(self._policy, to_state),
             deadline_from_start=to_state in TIMED_FROM_START,
-            deadline_stays=row.event is Event.ROOM_AWAITED,
+            deadline_stays=row.event in STANDING,
             deadline_cap_s=self._policy.deadlines.active_s if to_state in IN_MEETING else None,
-            expire_commands=to_state in TERMINAL or retry or _ran_out(row),
+            expire_commands=to_state in TERMINAL or retry,
+            expire_changes=_ran_out(row),
             stop_requested=meeting.stop_requested or row.event is Event.STOP_REQUESTED or to_state in ENDING,
             next_connection_id=str(uuid.uuid4()) if retry else None,
-            clear_reason=retry or (meeting.snapshot.waits_for_room and reason is None),
+            clear_reason=retry or (meeting.snapshot.waits_for is not None and reason is None),
             failure_stage=_failure_stage(from_state, to_state),
             workload=_workload(meeting, row),
             desired_configuration=report.configuration,
@@ -227,8 +235,8 @@ class Transitions:
         )
 
     def _reason(self, meeting: Meeting, row: Transition, report: Report) -> Reason | None:
-        waits = meeting.snapshot.waits_for_room
-        reason = reason_of(row.event, meeting.status, report.reason, waits_for_room=waits)
+        waits_for = meeting.snapshot.waits_for
+        reason = reason_of(row.event, meeting.status, report.reason, waits_for=waits_for)
         return None if meeting.stop_requested and row.event is not Event.DEADLINE_PASSED else reason
 
 
@@ -291,7 +299,7 @@ def _workload(meeting: Meeting, row: Transition) -> str | None:
 def _command(row: Transition) -> str | None:
     if Effect.SEND_COMMAND not in row.effects:
         return None
-    return _COMMANDS.get(row.event, "leave")
+    return _COMMANDS.get(row.event, LEAVE)
 
 
 def _seat(from_state: State, to_state: State) -> Seat:

@@ -3,6 +3,7 @@
 from pydantic import SecretStr
 
 from usher.domain.errors import Invalid
+from usher.domain.meeting import Homes
 from usher.settings import Settings
 
 
@@ -12,6 +13,11 @@ def public_url(settings: Settings) -> str:
         return settings.api.public_url.rstrip("/")
     host = "127.0.0.1" if settings.api.host in {"0.0.0.0", "::"} else settings.api.host  # noqa: S104 - it only names it
     return f"http://{host}:{settings.api.port}"
+
+
+def homes(settings: Settings) -> Homes:
+    """Return where this installation's own platforms are."""
+    return Homes(room=f"{public_url(settings)}/room", janus=settings.bots.janus_url)
 
 
 def bots_url(settings: Settings) -> str:

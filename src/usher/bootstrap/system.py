@@ -37,11 +37,13 @@ from usher.app.loops import Wakeups, run_every
 from usher.app.notify import Notifier
 from usher.app.post_meeting import PostMeeting
 from usher.app.reconciler import Reconciler
+from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
-from usher.bootstrap.addresses import public_url, required
+from usher.bootstrap.addresses import homes, required
 from usher.bootstrap.http import serve_http
 from usher.bootstrap.launchers import open_launcher
+from usher.bootstrap.recordings import recording_store
 from usher.bootstrap.workload import Specifier
 from usher.ports import Launcher
 from usher.protocol.credentials import BotCredentials
@@ -138,7 +140,7 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     channel = RedisCommandChannel(redis)
     wake = wakeups.wake if Role.DISPATCH in roles else hints.send
     transitions = Transitions(store, outside.feed, policy, wake, CommandSender(channel).send)
-    beats = LeaseBook(store, policy)
+    beats, recordings = LeaseBook(store, policy), RecordingDesk(store, recording_store(settings))
     reports = Reports(store, transitions, credentials, beats)
     collector = Collector(stream, store, outside.feed, credentials)
     launcher = outside.launcher
@@ -163,10 +165,11 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
             Reconciler(store, transitions, launcher, legacy, policy).run,
             AccountKeeper(store, access, credentials).run,
             Housekeeper(store).run,
+            recordings.run,
         ),
         Role.COLLECT: (collector.run,),
     }
-    context, rooms = _context(settings, outside, Bots(store, transitions, policy), reports), room_app()
+    context, rooms = _context(settings, outside, Bots(store, transitions, policy), reports, recordings), room_app()
     return System(
         store=store,
         launcher=launcher,
@@ -176,15 +179,16 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     )
 
 
-def _context(settings: Settings, outside: _Outside, bots: Bots, reports: Reports) -> Context:
+def _context(settings: Settings, outside: _Outside, bots: Bots, reports: Reports, recordings: RecordingDesk) -> Context:
     return Context(
         store=outside.store,
         bots=bots,
         reports=reports,
+        recordings=recordings,
         feed=outside.feed,
         stream=RedisSegmentStream(outside.redis),
         keys=KeyCache(outside.store, ttl_s=settings.api.key_cache_s),
-        room_url=f"{public_url(settings)}/room",
+        homes=homes(settings),
         admin_token=settings.api.admin_token.get_secret_value() if settings.api.admin_token else None,
         private_webhooks=settings.webhooks.allow_private,
     )

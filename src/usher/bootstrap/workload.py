@@ -5,6 +5,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import SecretStr
 
 from usher.bootstrap.addresses import bots_url, public_url, required
+from usher.bootstrap.guests import read_guest
 from usher.domain.meeting import Platform
 from usher.domain.reconcile import WorkloadName
 from usher.ports import Meeting, WorkloadSpec
@@ -24,6 +25,7 @@ class Specifier:
         """Return the workload of the meeting's current attempt."""
         bot = BotIdentity(meeting.meeting_id, meeting.connection_id)
         settings, limits = self._settings, self._settings.lifecycle
+        guest = read_guest(settings.bots.guests, meeting.user_id)
         document = BotConfiguration(
             meeting_id=meeting.meeting_id,
             connection_id=meeting.connection_id,
@@ -34,16 +36,21 @@ class Specifier:
             bot_name=meeting.bot_name,
             language=meeting.desired_configuration.language,
             task="translate" if meeting.desired_configuration.task == "translate" else "transcribe",
+            recording=meeting.recording_enabled,
             token=SecretStr(self._credentials.token(bot)),
             manager_url=bots_url(settings),
             redis_url=SecretStr(self._redis_url(bot)),
             transcription_url=settings.transcription.url or "",
             chromium=settings.bots.chromium,
-            headless=settings.bots.headless,
+            headless=settings.bots_are_headless,
             sandbox=settings.bots_use_sandbox,
+            proxy=SecretStr(guest.proxy) if guest.proxy else None,
+            profile=SecretStr(guest.profile) if guest.profile else None,
             patience=Patience(
                 join_s=limits.join_timeout_s * 0.8,
+                help_s=limits.help_timeout_s,
                 admission_s=limits.admission_timeout_s,
+                reconnect_s=limits.reconnect_timeout_s,
                 alone_s=limits.alone_timeout_s,
                 no_one_joined_s=limits.no_one_joined_timeout_s,
                 leave_s=limits.leave_grace_s * 0.4,

@@ -13,7 +13,9 @@ import httpx
 import structlog
 from redis.asyncio import Redis
 
+from usher.bot.background import unless
 from usher.bot.callbacks import Callbacks
+from usher.bot.chat import ChatRelay
 from usher.bot.control import Control
 from usher.bot.heart import Heart
 from usher.bot.last_words import Keep, Legacy
@@ -22,7 +24,7 @@ from usher.bot.publisher import Publisher
 from usher.bot.stay import Ending, Progress, Stay
 from usher.domain.lifecycle import Reason
 from usher.protocol.bot import BotConfiguration
-from usher.protocol.commands import Command, CommandOutcome, Leave, Task
+from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, Rename, Say, Task
 from usher.protocol.last_words import MOST_BYTES
 
 log = structlog.get_logger(__name__)
@@ -31,7 +33,11 @@ _STOP_S = 1.0
 _STOP_TRIES = 3
 _STOPPED = Ending(0, Reason.STOPPED)
 
-Reconfigure = Callable[[str | None, Task], Awaitable[CommandOutcome]]
+_IN_THE_PAGE_S = 20.0
+
+Apply = Callable[[str | None, Task], Awaitable[CommandOutcome]]
+InThePage = Callable[[str], Coroutine[Any, Any, CommandOutcome]]
+"""Does something in the page of the meeting with a text: writes it, or takes it for a name. It may be cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +49,22 @@ class Limits:
         void_flush_s: Text to Redis when the attempt is over for the manager: it may have taken the account away.
         confirm_s: For the word that the text is safe.
         report_s: Reports to the manager.
+        seen_s: Evidence and chat to the manager.
     """
 
     flush_s: float = 10.0
     void_flush_s: float = 2.0
     confirm_s: float = 10.0
     report_s: float = 30.0
+    seen_s: float = 5.0
 
 
 async def _apply(_language: str | None, _task: Task) -> CommandOutcome:
     return CommandOutcome(outcome="applied")
+
+
+async def _not_here(_text: str) -> CommandOutcome:
+    return CommandOutcome(outcome="refused", detail="not possible here")
 
 
 async def _nothing_to_finish() -> None:
@@ -71,6 +83,8 @@ class Bot:
         redis: A client with the bot's own account. The caller closes it.
         stay: Makes the stay in the meeting.
         reconfigure: Changes language and task of what is heard from now on.
+        say: Writes a message into the meeting's chat.
+        rename: Goes under another name.
         finish: Takes the last text of what was heard; called once, when the stay is over. Bounded in time.
         keep: Puts the sealed last words where the launcher looks for them, in the place of what it was given before;
             None says that there are none any more.
@@ -82,6 +96,7 @@ class Bot:
 
     Attributes:
         callbacks: What is said to the manager.
+        chat: Where what is written in the meeting goes.
         publisher: Where what was heard goes.
     """
 
@@ -91,7 +106,9 @@ class Bot:
         *,
         redis: Redis,
         stay: Stay,
-        reconfigure: Reconfigure = _apply,
+        reconfigure: Apply = _apply,
+        say: InThePage = _not_here,
+        rename: InThePage = _not_here,
         finish: Callable[[], Awaitable[None]] = _nothing_to_finish,
         keep: Keep = _ignore,
         last_words_bytes: int = MOST_BYTES,
@@ -105,7 +122,10 @@ class Bot:
         self.callbacks = Callbacks(self._line)
         self.publisher = Publisher(redis, configuration.meeting_id, configuration.connection_id, token)
         self._stay = stay
+        self.chat = ChatRelay(self._line)
         self._reconfigure = reconfigure
+        self._say = say
+        self._rename = rename
         self._finish = finish
         self._ending = ending
         self._limits = limits
@@ -162,7 +182,11 @@ class Bot:
     async def _hand_in(self) -> None:
         """Deliver what is left. What cannot be delivered stays behind as last words."""
         limits, over = self._limits, self.callbacks.over
-        await self.publisher.flush(limits.void_flush_s if over.is_set() else limits.flush_s)
+        await asyncio.gather(
+            self.publisher.flush(limits.void_flush_s if over.is_set() else limits.flush_s),
+            self.callbacks.exhibits.all_shown(limits.seen_s),
+            self.chat.all_sent(limits.seen_s),
+        )
         await self._heart.confirm(limits.confirm_s)
         if not over.is_set():
             self.callbacks.report_exit()
@@ -175,17 +199,30 @@ class Bot:
                 joining=lambda: self.callbacks.report("status", status="joining"),
                 waiting=lambda: self.callbacks.report("status", status="awaiting_admission"),
                 admitted=lambda: self.callbacks.report("started"),
+                help_wanted=lambda reason: self.callbacks.report("status", status="help_wanted", reason=reason.value),
             )
         )
 
     async def _execute(self, command: Command) -> CommandOutcome:
-        if isinstance(command, Leave):
-            self.leave()
-            outcome = CommandOutcome(outcome="applied")
-        else:
-            outcome = await self._reconfigure(command.language, command.task)
+        match command:
+            case Leave():
+                self.leave()
+                outcome = CommandOutcome(outcome="applied")
+            case Say():
+                outcome = await self._in_the_page(self._say(command.text))
+            case Rename():
+                outcome = await self._in_the_page(self._rename(command.name))
+            case Reconfigure():
+                outcome = await self._reconfigure(command.language, command.task)
         self._executed(command, outcome)
         return outcome
+
+    async def _in_the_page(self, doing: Coroutine[Any, Any, CommandOutcome]) -> CommandOutcome:
+        """Do something in the page, unless it takes too long: a leave does not wait for it."""
+        outcome = await unless(self._control.leave_heard, doing, within_s=_IN_THE_PAGE_S)
+        return outcome or CommandOutcome(
+            outcome="refused", detail="the bot was told to leave, or the page took too long"
+        )
 
     def _begin(self, name: str, part: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(part, name=name)
@@ -200,6 +237,8 @@ class Bot:
                 task.cancel()
             # Python 3.11 may lose a cancellation inside the Redis client.
             pending = (await asyncio.wait(pending, timeout=_STOP_S))[1] if pending else pending
+        await self.callbacks.exhibits.stop()
+        await self.chat.stop()
         await self._line.close()
 
 

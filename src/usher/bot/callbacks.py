@@ -9,9 +9,11 @@ import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from usher.bot.exhibits import Exhibits
 from usher.bot.line import Line
 from usher.domain.lifecycle import Reason
 from usher.protocol.commands import Command, CommandOutcome, PendingCommands
+from usher.protocol.evidence import Evidence
 from usher.protocol.reports import Heartbeat, HeartbeatAnswer, SegmentMark
 
 log = structlog.get_logger(__name__)
@@ -32,11 +34,13 @@ class Callbacks:
     Attributes:
         over: Set when the manager says that the attempt is over: leave and exit.
         behind: Set when a heartbeat's answer shows a command that was not executed yet.
-        executed_seq: Number of the command that was executed last.
+        executed_seq: Every command up to this number was executed, or is not wanted any more.
+        exhibits: Evidence on its way to the manager.
     """
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self.exhibits = Exhibits(line)
         self._unsaid: deque[tuple[str, dict[str, Any]]] = deque()
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
@@ -52,6 +56,10 @@ class Callbacks:
         """Queue a report (`status`, `started`, `exited`); reports are sent in order. A visit makes five at most."""
         self._seq += 1
         self._say(f"/{kind}", {"seq": self._seq, **body})
+
+    def show(self, evidence: Evidence) -> None:
+        """Send what the bot saw when a step did not work, in the background; a manager that is away does not get it."""
+        self.exhibits.show(evidence)
 
     def prepare_exit(self, exit_code: int, reason: Reason, detail: str) -> None:
         """Settle what the last word is going to be. It counts as unanswered from now on."""

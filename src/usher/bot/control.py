@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 
 from usher.bot.callbacks import Callbacks
 from usher.bot.cancellation import is_cancelled
-from usher.protocol.commands import Command, CommandOutcome, command_channel, parse_command
+from usher.bot.ledger import Ledger
+from usher.protocol.commands import Command, CommandOutcome, Leave, command_channel, parse_command
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +26,7 @@ Execute = Callable[[Command], Awaitable[CommandOutcome]]
 
 
 class Control:
-    """Executes commands in the order of their numbers, each once, and acknowledges it.
+    """Executes commands in the order of their numbers, each once, and acknowledges it. See `Ledger`.
 
     Args:
         redis: A client with the bot's own account.
@@ -34,6 +35,9 @@ class Control:
         execute: Carries out one command.
         retry_s: Seconds until Redis or the manager is tried again; the manager later and later.
         poll_s: Seconds of silence until the connection to Redis has to prove that it is there.
+
+    Attributes:
+        leave_heard: Set when a leave is among the commands: what is being carried out before it had better end.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class Control:
         self._callbacks = callbacks
         self._channel = command_channel(connection_id)
         self._execute = execute
+        self._ledger = Ledger()
+        self.leave_heard = asyncio.Event()
         self._commands: asyncio.Queue[Command] = asyncio.Queue(_MOST_COMMANDS)
 
     async def run(self) -> None:
@@ -104,6 +110,8 @@ class Control:
 
     def _queue(self, command: Command) -> None:
         """Queue a command; one that finds no room is read again after a heartbeat."""
+        if isinstance(command, Leave):
+            self.leave_heard.set()
         if self._commands.full():
             log.warning("commands_overflow", seq=command.seq)
         else:
@@ -115,7 +123,7 @@ class Control:
         while True:
             await self._callbacks.behind.wait()
             self._callbacks.behind.clear()
-            pending = await self._callbacks.pending_commands()
+            pending = await self._read_pending()
             if pending is None:
                 self._callbacks.behind.set()
                 await asyncio.sleep(min(self._retry_s * 2.0 ** min(failures, 30), _LONGEST_RETRY_S))
@@ -128,23 +136,35 @@ class Control:
     async def _work(self) -> None:
         while True:
             command = await self._commands.get()
-            if command.seq <= self._callbacks.executed_seq:
+            if self._ledger.is_over(command):
                 continue
-            if command.seq > self._callbacks.executed_seq + 1:
+            if command.seq > max(self._ledger.highest_seq, self._ledger.settled_seq) + 1:
                 command = await self._with_missed(command)
             outcome = await self._execute(command)
-            self._callbacks.executed_seq = command.seq
+            self._ledger.note(command)
+            self._callbacks.executed_seq = self._ledger.settled_seq
             log.info("command_executed", action=command.action, seq=command.seq, outcome=outcome.outcome)
             await self._callbacks.acknowledge(command.seq, outcome)
 
     async def _with_missed(self, command: Command) -> Command:
         """Return the oldest command that is pending before `command`, and queue the others: none overtakes another.
 
-        Where the manager does not tell, `command` goes first: it says all that is wanted now, and a leave cannot wait.
+        Where the manager does not tell, `command` goes first: a leave cannot wait. What it does not make void comes
+        late.
         """
-        pending = [c for c in await self._callbacks.pending_commands() or () if c.seq < command.seq]
+        pending = [c for c in await self._read_pending() or () if c.seq < command.seq]
         if not pending:
             return command
         for later in (*pending[1:], command):
             self._queue(later)
         return pending[0]
+
+    async def _read_pending(self) -> list[Command] | None:
+        """Ask the manager what is to be done; None if it does not tell."""
+        highest_seq = self._ledger.highest_seq
+        pending = await self._callbacks.pending_commands()
+        if pending is None:
+            return None
+        missing = self._ledger.compare(pending, highest_seq)
+        self._callbacks.executed_seq = self._ledger.settled_seq
+        return missing

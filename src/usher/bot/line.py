@@ -18,7 +18,12 @@ _LONGEST_JITTER = 0.2
 _GONE = 410
 _REFUSED = frozenset({401, 403, 404})
 _TOO_MANY = 429
+_NO_STORAGE = 507
+_OF_ONE_THING = ("/commands/", "/recordings/", "/evidence", "/chat")
 _NOBODY_BEHIND = frozenset({502, 504})
+
+Body = dict[str, Any] | bytes
+"""What a request carries: JSON, or bytes as they are."""
 
 KEEP_ALIVE_S = 20.0
 """Longer than between two heartbeats, and shorter than the manager keeps a connection that is not used."""
@@ -63,12 +68,12 @@ class Line:
             await self._transport.aclose()
 
     async def ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float = _TIMEOUT_S
+        self, method: str, path: str, body: Body | None = None, *, timeout_s: float = _TIMEOUT_S
     ) -> httpx.Response | None:
         """Send one request and return its answer; None if there is none, or one that says to try again.
 
-        A refusal means that the attempt is over. What is said of a command may be refused for the command's sake: there
-        only "gone" does.
+        A refusal means that the attempt is over. What is said of a command, a recording, evidence or the chat may be
+        refused for its own sake, or because the manager is an older one: there only "gone" does.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -79,12 +84,14 @@ class Line:
         status = answer.status_code
         if status not in _NOBODY_BEHIND:
             self.heard_at = asyncio.get_running_loop().time()
-        if status == _GONE or (status in _REFUSED and not path.startswith("/commands/")):
+        if status == _GONE or (status in _REFUSED and not path.startswith(_OF_ONE_THING)):
             self.over.set()
-        return None if status >= 500 or status == _TOO_MANY else answer
+        again = status == _TOO_MANY or (status >= 500 and status != _NO_STORAGE)
+        return None if again else answer
 
-    async def _send(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
-        request = httpx.Request(method, self._url + path, headers=self._headers, json=body)
+    async def _send(self, method: str, path: str, body: Body | None) -> httpx.Response:
+        content, json = (body, None) if isinstance(body, bytes) else (None, body)
+        request = httpx.Request(method, self._url + path, headers=self._headers, content=content, json=json)
         answer = await self._transport.handle_async_request(request)
         try:
             await answer.aread()
@@ -92,7 +99,7 @@ class Line:
             await answer.aclose()
         return answer
 
-    async def ask_until_answered(self, method: str, path: str, body: dict[str, Any]) -> httpx.Response | None:
+    async def ask_until_answered(self, method: str, path: str, body: Body) -> httpx.Response | None:
         """Send one request until it is answered; None if the attempt was over first."""
         tries = 0
         while not self.over.is_set():

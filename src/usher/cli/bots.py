@@ -28,6 +28,7 @@ def join(
     url: Annotated[str, typer.Argument(help="The meeting's URL.", metavar="URL")],
     bot_name: Annotated[str, typer.Option("--name", help="The name to join under.")] = "Usher",
     language: Annotated[str | None, typer.Option(help="Language spoken, such as en; default: detect it.")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Keep the sound, too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Send a bot into a meeting.
@@ -35,7 +36,7 @@ def join(
     Example: usher join http://127.0.0.1:8056/room/weekly-sync --name "Note taker"
     """
     with speaking_plainly(), open_client() as client:
-        meeting = client.send_bot(url, bot_name=bot_name, language=language)
+        meeting = client.send_bot(url, bot_name=bot_name, language=language, recording_enabled=record)
         if json:
             console.print_json(meeting.model_dump_json())
             return
@@ -68,7 +69,7 @@ def status(
     Examples: usher status      usher status room/weekly-sync
     """
     with speaking_plainly(), open_client() as client:
-        meetings = client.meetings() if meeting is None else [_newest(client, meeting)]
+        meetings = client.meetings() if meeting is None else [newest(client, meeting)]
         if json:
             console.print_json(data=[m.model_dump(mode="json") for m in meetings])
         else:
@@ -87,7 +88,7 @@ def transcript(
     with speaking_plainly(), open_client() as client:
         platform, native_id = name_of(meeting, Settings())
         if follow:
-            _follow(client, _newest(client, meeting))
+            _follow(client, newest(client, meeting))
             return
         found = client.transcript(platform, native_id)
         if json:
@@ -103,14 +104,15 @@ def lifecycle(meeting: MeetingArgument, json: JsonOption = False) -> None:
     Example: usher lifecycle room/weekly-sync
     """
     with speaking_plainly(), open_client() as client:
-        history = client.events(_newest(client, meeting).id)
+        history = client.events(newest(client, meeting).id)
         if json:
             console.print_json(history.model_dump_json())
         else:
             print_history(history)
 
 
-def _newest(client: Usher, meeting: str) -> MeetingBody:
+def newest(client: Usher, meeting: str) -> MeetingBody:
+    """Return the caller's newest visit to a meeting."""
     platform, native_id = name_of(meeting, Settings())
     return client.meeting(client.transcript(platform, native_id).id)
 

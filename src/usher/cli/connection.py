@@ -4,7 +4,7 @@ import json
 
 from usher.client import Usher
 from usher.domain.errors import Invalid
-from usher.domain.meeting import Platform, meeting_from_url, parse_platform
+from usher.domain.meeting import Homes, Platform, meeting_from_url, parse_platform
 from usher.settings import Settings
 
 
@@ -26,7 +26,7 @@ def name_of(meeting: str, client_settings: Settings) -> tuple[Platform, str]:
     """
     url, _ = _where(client_settings)
     if "://" in meeting:
-        ref = meeting_from_url(meeting, room_url=f"{url}/room")
+        ref = meeting_from_url(meeting, homes=Homes(f"{url}/room"))
         return ref.platform, ref.native_id
     platform, slash, native_id = meeting.partition("/")
     if not slash:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from usher import __version__
-from usher.cli import bots
+from usher.cli import bots, recordings, seen
 
 app = typer.Typer(
     name="usher",
@@ -19,7 +19,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for user_command in (bots.join, bots.leave, bots.status, bots.transcript, bots.lifecycle):
+_USER_COMMANDS = (
+    bots.join,
+    bots.leave,
+    bots.status,
+    bots.transcript,
+    bots.lifecycle,
+    seen.chat,
+    seen.say,
+    seen.evidence,
+    recordings.recordings,
+)
+for user_command in _USER_COMMANDS:
     app.command()(user_command)
 
 
@@ -72,14 +83,24 @@ def migrate() -> None:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    platform: Annotated[str, typer.Option(help="Try this platform instead: google_meet, teams, zoom, room.")] = "",
+    url: Annotated[str, typer.Option(help="With --platform: the address of a meeting of yours.")] = "",
+    wait: Annotated[float, typer.Option(help="With --platform: seconds that you have to let the guest in.")] = 120.0,
+    show: Annotated[bool, typer.Option(help="With --platform: show the browser.")] = False,
+) -> None:
     """Try out Chromium, the speech model, database, Redis and audio capture, and say what to do about each.
 
-    Example: usher doctor
+    With --platform and --url it goes into a meeting as a bot would and says which steps hold.
+
+    Example: usher doctor --platform google_meet --url https://meet.google.com/abc-defg-hij
     """
     from usher.cli import checks
 
-    checks.doctor()
+    if platform:
+        checks.doctor_of_platform(platform, url, wait_s=wait, show=show)
+    else:
+        checks.doctor()
 
 
 @app.command()

@@ -13,7 +13,19 @@ from usher.client.errors import ApiError
 from usher.domain.meeting import Platform
 from usher.protocol.commands import Task
 from usher.protocol.live import StatusFrame, TranscriptFrame
-from usher.protocol.rest import Accepted, EventList, MeetingBody, MeetingList, RunningBots, Transcript
+from usher.protocol.recordings import RecordingBody, RecordingList
+from usher.protocol.rest import (
+    Accepted,
+    ChatBody,
+    CommandAccepted,
+    CommandBody,
+    EventList,
+    EvidenceList,
+    MeetingBody,
+    MeetingList,
+    RunningBots,
+    Transcript,
+)
 
 _TIMEOUT_S = 15.0
 
@@ -48,6 +60,7 @@ class Usher:
         bot_name: str = "Usher",
         language: str | None = None,
         task: Task = "transcribe",
+        recording_enabled: bool = False,
         idempotency_key: str | None = None,
     ) -> MeetingBody:
         """Send a bot into the meeting at that address.
@@ -55,7 +68,9 @@ class Usher:
         Raises:
             ApiError: The API refused, or did not answer.
         """
-        body = {"meeting_url": meeting_url, "bot_name": bot_name, "language": language, "task": task}
+        body: dict[str, object] = {"meeting_url": meeting_url, "bot_name": bot_name, "language": language, "task": task}
+        if recording_enabled:
+            body["recording_enabled"] = True
         headers = {"Idempotency-Key": idempotency_key or str(uuid.uuid4())}
         return MeetingBody.model_validate(self._call("POST", "/bots", json=body, headers=headers))
 
@@ -88,6 +103,71 @@ class Usher:
         """Return what was said in that meeting."""
         return Transcript.model_validate(self._call("GET", f"/transcripts/{platform}/{native_meeting_id}"))
 
+    def say(self, platform: Platform, native_meeting_id: str, text: str) -> CommandAccepted:
+        """Let the bot in that meeting write into its chat; `command` tells what came of it. Twice is two messages."""
+        answer = self._call("POST", f"/bots/{platform}/{native_meeting_id}/chat", json={"text": text})
+        return CommandAccepted.model_validate(answer)
+
+    def rename_bot(self, platform: Platform, native_meeting_id: str, bot_name: str) -> CommandAccepted:
+        """Let the bot in that meeting go under another name; `command` tells what came of it."""
+        answer = self._call("PUT", f"/bots/{platform}/{native_meeting_id}/name", json={"bot_name": bot_name})
+        return CommandAccepted.model_validate(answer)
+
+    def command(self, platform: Platform, native_meeting_id: str, seq: int) -> CommandBody:
+        """Return what became of a command to the bot in that meeting."""
+        return CommandBody.model_validate(self._call("GET", f"/bots/{platform}/{native_meeting_id}/commands/{seq}"))
+
+    def chat(self, platform: Platform, native_meeting_id: str) -> ChatBody:
+        """Return what was written in that meeting's chat."""
+        return ChatBody.model_validate(self._call("GET", f"/bots/{platform}/{native_meeting_id}/chat"))
+
+    def evidence(self, meeting_id: int) -> EvidenceList:
+        """List what the bots of one of your meetings saw when a step did not work."""
+        return EvidenceList.model_validate(self._call("GET", f"/meetings/{meeting_id}/evidence"))
+
+    def evidence_screenshot(self, meeting_id: int, evidence_id: int) -> bytes:
+        """Return a screenshot, as JPEG.
+
+        Raises:
+            ApiError: `no_screenshot`: that piece has none.
+        """
+        return self._ask("GET", f"/meetings/{meeting_id}/evidence/{evidence_id}/screenshot").content
+
+    def evidence_tree(self, meeting_id: int, evidence_id: int) -> str:
+        """Return what stood on the page, as an indented tree."""
+        return self._ask("GET", f"/meetings/{meeting_id}/evidence/{evidence_id}/tree").text
+
+    def recordings(self, meeting_id: int) -> RecordingList:
+        """List the recordings of one of your meetings, newest first: one for each attempt that heard something."""
+        return RecordingList.model_validate(self._call("GET", f"/meetings/{meeting_id}/recordings"))
+
+    def recording(self, recording_id: int) -> RecordingBody:
+        """Return one of your recordings."""
+        return RecordingBody.model_validate(self._call("GET", f"/recordings/{recording_id}"))
+
+    def recorded_sound(self, recording_id: int, media_id: int) -> Iterator[bytes]:
+        """Yield a file of a recording, as far as it has been uploaded: WebM with one Opus track.
+
+        Raises:
+            ApiError: The API refused, did not answer, or the connection broke.
+        """
+        try:
+            with self._http.stream("GET", f"/recordings/{recording_id}/media/{media_id}/raw") as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal(answer)
+                yield from answer.iter_bytes()
+        except httpx.HTTPError as error:
+            raise ApiError(0, "no_answer", f"No answer from {self._url} ({type(error).__name__}). Is it up?") from error
+
+    def delete_recording(self, recording_id: int) -> None:
+        """Delete a recording for good.
+
+        Raises:
+            ApiError: `still_recording`: its bot is not gone yet.
+        """
+        self._call("DELETE", f"/recordings/{recording_id}")
+
     def follow(self, platform: Platform, native_meeting_id: str) -> Iterator[StatusFrame | TranscriptFrame]:
         """Yield the meeting's live frames, the present state first, until the connection or the caller ends it.
 
@@ -107,12 +187,16 @@ class Usher:
             raise ApiError(0, "live_broken", f"The live connection broke: {type(error).__name__}.") from error
 
     def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - options and JSON are httpx's own
+        answer = self._ask(method, path, **options)
+        return answer.json() if answer.content else None
+
+    def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - options are httpx's own
         try:
             answer = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise ApiError(0, "no_answer", f"No answer from {self._url} ({type(error).__name__}). Is it up?") from error
         if answer.is_success:
-            return answer.json() if answer.content else None
+            return answer
         raise _refusal(answer)
 
 

@@ -63,6 +63,18 @@ class Unavailable(UsherError):
         self.retry_after_s = retry_after_s
 
 
+class CannotStore(UsherError):
+    """What was sent cannot be kept, and sending it again does not help: there is no space, or no right to write.
+
+    Args:
+        detail: One sentence for a person.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
 class NoRoom(Unavailable):
     """The launcher answers, has no room for the workload at present, and nothing of it is running."""
 

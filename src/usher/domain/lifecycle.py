@@ -35,6 +35,7 @@ class Event(StrEnum):
     ROOM_AWAITED = "room_awaited"
     LAUNCH_FAILED = "launch_failed"
     JOINING_BEGUN = "joining_begun"
+    HELP_WANTED = "help_wanted"
     LOBBY_ENTERED = "lobby_entered"
     ADMITTED = "admitted"
     CONFIGURATION_REQUESTED = "configuration_requested"
@@ -90,12 +91,21 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     ADMISSION_TIMEOUT = "admission_timeout"
     JOIN_FAILED = "join_failed"
+    MEETING_NOT_FOUND = "meeting_not_found"
+    NOT_STARTED = "not_started"
+    PASSCODE_WRONG = "passcode_wrong"
+    SIGN_IN_REQUIRED = "sign_in_required"
+    CAPTCHA = "captcha"
+    BLOCKED = "blocked"
     LAUNCH_FAILED = "launch_failed"
     LAUNCH_REJECTED = "launch_rejected"
     LAUNCH_TIMEOUT = "launch_timeout"
     NO_ROOM = "no_room"
     IMAGE_MISSING = "image_missing"
     CRASHED = "crashed"
+    CONNECTION_LOST = "connection_lost"
+    PAGE_CRASHED = "page_crashed"
+    PAGE_FROZEN = "page_frozen"
     OUT_OF_MEMORY = "out_of_memory"
     PREEMPTED = "preempted"
     NODE_LOST = "node_lost"
@@ -125,13 +135,14 @@ class Snapshot:
     """What `decide()` needs to know of a meeting.
 
     Attributes:
-        waits_for_room: It is being launched, and it is on record that the launcher has no room for it yet.
+        waits_for: What it is on record to wait for within its state: room at the launcher, or a person who deals with
+            what is in the bot's way.
     """
 
     status: State
     attempt: int
     stop_requested: bool = False
-    waits_for_room: bool = False
+    waits_for: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +186,7 @@ _ROWS: tuple[_Row, ...] = (
     (_E.ROOM_AWAITED,            (_S.STARTING,),                  _S.STARTING,            (_DISPATCHER, _RECONCILER),  ()),
     (_E.LAUNCH_FAILED,           (_S.STARTING,),                  _S.ERROR,               (_DISPATCHER,),              (_F.CLEAN_UP,)),
     (_E.JOINING_BEGUN,           (_S.STARTING,),                  _S.JOINING,             (_BOT,),                     ()),
+    (_E.HELP_WANTED,             (_S.JOINING,),                   _S.JOINING,             (_BOT,),                     ()),
     (_E.LOBBY_ENTERED,           (_S.STARTING, _S.JOINING),       _S.AWAITING_ADMISSION,  (_BOT,),                     ()),
     (_E.ADMITTED,                _WAITING,                        _S.ACTIVE,              (_BOT,),                     ()),
     (_E.CONFIGURATION_REQUESTED, _INSIDE,                         _S.RECONFIGURING,       (_USER,),                    (_F.SEND_COMMAND,)),
@@ -264,6 +276,9 @@ FAILING = _states((_S.ERROR, _S.FAILED))
 TIMED_FROM_START = _states((_S.ACTIVE,))
 """States whose deadline counts from the first admission, not from the entry into the state."""
 
+STANDING = frozenset(row.event for row in TABLE if row.from_state in _WAITING and row.from_state is row.to_state)
+"""Events that say what a bot on its way waits for: they move nothing and give no more time."""
+
 _WISHES = frozenset({_E.CONFIGURATION_REQUESTED})
 _PROGRESS = (_S.REQUESTED, *_WAITING, *_INSIDE, _S.STOPPING, _S.ERROR)
 _ARRIVES_AT = {
@@ -284,6 +299,7 @@ _DEADLINE_REASON = {
 _DEFAULT_REASON = {
     _E.ROOM_AWAITED: Reason.NO_ROOM,
     _E.LAUNCH_FAILED: Reason.LAUNCH_FAILED,
+    _E.HELP_WANTED: Reason.BLOCKED,
     _E.LEFT: Reason.MEETING_ENDED,
     _E.NOT_ADMITTED: Reason.REJECTED,
     _E.CRASHED: Reason.CRASHED,
@@ -298,6 +314,9 @@ TRANSIENT = frozenset(
         Reason.NO_ROOM,
         Reason.JOIN_FAILED,
         Reason.CRASHED,
+        Reason.CONNECTION_LOST,
+        Reason.PAGE_CRASHED,
+        Reason.PAGE_FROZEN,
         Reason.OUT_OF_MEMORY,
         Reason.PREEMPTED,
         Reason.NODE_LOST,
@@ -306,6 +325,10 @@ TRANSIENT = frozenset(
     }
 )
 """Reasons after which another attempt may do better."""
+
+
+HELPABLE = frozenset({Reason.CAPTCHA, Reason.SIGN_IN_REQUIRED, Reason.PASSCODE_WRONG, Reason.BLOCKED})
+"""What may be in a bot's way that a person can deal with while the bot waits."""
 
 
 def created_by(event: Event) -> Transition:
@@ -329,8 +352,8 @@ def decide(meeting: Snapshot, event: Event, by: Source, attempt: int) -> Decisio
         return _without_row(meeting.status, event)
     if by not in row.by:
         return Refused(f"{by} may not report {event}")
-    known = event is Event.ROOM_AWAITED and meeting.waits_for_room
-    return Ignored("that it waits for room is on record") if known else Applied(row)
+    known = event in STANDING and meeting.waits_for is not None
+    return Ignored("that it waits is on record") if known else Applied(row)
 
 
 def _without_row(status: State, event: Event) -> Decision:
@@ -368,12 +391,12 @@ def exit_event(meeting: Snapshot, exit_code: int, reason: Reason | None) -> Even
 
 
 def reason_of(
-    event: Event, from_state: State, given: Reason | None = None, *, waits_for_room: bool = False
+    event: Event, from_state: State, given: Reason | None = None, *, waits_for: Reason | None = None
 ) -> Reason | None:
     """Return the reason that a transition records, or None to keep the one that stands.
 
-    A user's stop is always `stopped`, and once a meeting is stopping why it ends is settled. What waited for room until
-    its time was over has failed for want of room.
+    A user's stop is always `stopped`, and once a meeting is stopping why it ends is settled. What waited for something
+    until its time was over has failed for want of that.
     """
     if event is Event.STOP_REQUESTED:
         return Reason.STOPPED
@@ -382,5 +405,5 @@ def reason_of(
     if given is not None:
         return given
     if event is Event.DEADLINE_PASSED:
-        return Reason.NO_ROOM if waits_for_room else _DEADLINE_REASON.get(from_state)
+        return waits_for or _DEADLINE_REASON.get(from_state)
     return _DEFAULT_REASON.get(event)

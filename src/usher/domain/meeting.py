@@ -1,56 +1,75 @@
 """Platforms, and how a meeting is named: by platform and native id, or by its URL alone."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult
 
+from usher.domain.addresses import google_meet, here, teams, zoom
+from usher.domain.addresses.named import Found, Homes, MeetingRef, Platform
+from usher.domain.addresses.pasted import host_in, links, unwrapped
+from usher.domain.addresses.reading import bad_url, check_passcode, host_of, split
 from usher.domain.errors import Invalid
 
-
-class Platform(StrEnum):
-    """A kind of meeting that a bot knows how to behave in."""
-
-    GOOGLE_MEET = "google_meet"
-    TEAMS = "teams"
-    ZOOM = "zoom"
-    ROOM = "room"
-
-
-JOINABLE = frozenset({Platform.ROOM})
-"""Platforms that the bots of this version can join."""
+__all__ = [
+    "Homes",
+    "MeetingRef",
+    "Platform",
+    "check_native_id",
+    "meeting_from_id",
+    "meeting_from_url",
+    "parse_platform",
+    "tidy_native_id",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class MeetingRef:
-    """One call, as its platform names it.
+class _Rules:
+    """What holds for the ids of one platform.
 
     Attributes:
-        platform: Which platform it is on.
-        native_id: The platform's own id, at most 255 characters, safe as one URL path segment.
-        url: Where a browser joins it. May carry a passcode, so it is a secret.
+        native_id: Its form.
+        example: A good one.
+        url: Where to join, by native id, passcode and the homes of this installation.
+        tidy: Makes one of what people copy.
     """
 
-    platform: Platform
-    native_id: str
-    url: str
+    native_id: re.Pattern[str]
+    example: str
+    url: Callable[[str, str | None, Homes], str]
+    tidy: Callable[[str], str] = str.strip
 
 
-_NATIVE_ID = {
-    Platform.GOOGLE_MEET: re.compile(r"[a-z]{3}-[a-z]{4}-[a-z]{3}"),
-    Platform.TEAMS: re.compile(r"[0-9]{10,15}"),
-    Platform.ZOOM: re.compile(r"[0-9]{9,11}"),
-    Platform.ROOM: re.compile(r"[a-z0-9][a-z0-9-]{2,62}"),
+_RULES: Mapping[Platform, _Rules] = {
+    Platform.GOOGLE_MEET: _Rules(
+        google_meet.NATIVE_ID,
+        google_meet.EXAMPLE,
+        lambda native_id, _passcode, _homes: google_meet.url(native_id),
+        google_meet.tidy,
+    ),
+    Platform.TEAMS: _Rules(
+        teams.NATIVE_ID,
+        teams.EXAMPLE,
+        lambda native_id, passcode, _homes: teams.url(native_id, passcode),
+        teams.tidy,
+    ),
+    Platform.ZOOM: _Rules(
+        zoom.NATIVE_ID,
+        zoom.EXAMPLE,
+        lambda native_id, passcode, _homes: zoom.url(native_id, passcode),
+        zoom.tidy,
+    ),
+    Platform.JANUS: _Rules(here.JANUS_ID, "1234", lambda native_id, _passcode, homes: here.janus_url(native_id, homes)),
+    Platform.ROOM: _Rules(
+        here.ROOM_ID, "weekly-sync", lambda native_id, _passcode, homes: here.room_url(native_id, homes)
+    ),
 }
-_PASSCODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_TEAMS_HOSTS = frozenset({"teams.live.com", "teams.microsoft.com"})
-_EXAMPLES = {
-    Platform.GOOGLE_MEET: "abc-defg-hij",
-    Platform.TEAMS: "9387167464734",
-    Platform.ZOOM: "82345678901",
-    Platform.ROOM: "weekly-sync",
-}
+
+_READERS: tuple[tuple[Platform, Callable[[str], bool], Callable[[SplitResult], Found], str], ...] = (
+    (Platform.GOOGLE_MEET, google_meet.knows, google_meet.read, ""),
+    (Platform.TEAMS, teams.knows, teams.read, "msteams"),
+    (Platform.ZOOM, zoom.knows, zoom.read, "zoommtg zoomus"),
+)
 
 
 def parse_platform(name: str) -> Platform:
@@ -66,135 +85,103 @@ def parse_platform(name: str) -> Platform:
         raise Invalid("unknown_platform", f"There is no platform {name[:40]!r}. Use one of: {known}.") from None
 
 
-def require_joinable(ref: MeetingRef) -> MeetingRef:
-    """Return `ref` if bots can join its platform.
-
-    Raises:
-        Invalid: `platform_not_joinable`.
-    """
-    if ref.platform not in JOINABLE:
-        raise Invalid(
-            "platform_not_joinable",
-            f"The bots of this version cannot join {ref.platform} meetings yet. They join: {', '.join(JOINABLE)}.",
-        )
-    return ref
-
-
 def check_native_id(platform: Platform, native_id: str) -> str:
     """Return `native_id` if it can name a meeting on `platform`.
 
     Raises:
         Invalid: `bad_meeting_id`, with an example of a good one.
     """
-    if not _NATIVE_ID[platform].fullmatch(native_id):
+    rules = _RULES[platform]
+    if not rules.native_id.fullmatch(native_id):
         raise Invalid(
             "bad_meeting_id",
-            f"{native_id[:80]!r} is not a {platform} meeting id. One looks like {_EXAMPLES[platform]!r}.",
+            f"{native_id[:80]!r} is not a {platform} meeting id. One looks like {rules.example!r}.",
         )
     return native_id
 
 
-def meeting_from_id(platform: Platform, native_id: str, *, passcode: str | None, room_url: str) -> MeetingRef:
+def tidy_native_id(platform: Platform, native_id: str) -> str:
+    """Return an id as the platform writes it, from how people copy it: with gaps, without dashes, in capitals."""
+    return _RULES[platform].tidy(native_id)
+
+
+def meeting_from_id(platform: Platform, native_id: str, *, passcode: str | None, homes: Homes) -> MeetingRef:
     """Name a meeting by platform and native id.
 
     Args:
         platform: The platform.
-        native_id: The platform's id of the meeting.
+        native_id: The platform's id of the meeting, as people copy it.
         passcode: Passcode or password if the platform wants one.
-        room_url: Where this Usher serves its own rooms, without trailing slash.
+        homes: Where this installation's own platforms are.
 
     Raises:
-        Invalid: The id or the passcode is malformed.
+        Invalid: The id or the passcode is malformed, or there is no such platform here.
     """
-    check_native_id(platform, native_id)
-    if passcode is not None and not _PASSCODE.fullmatch(passcode):
-        raise Invalid("bad_passcode", "A passcode has 1 to 64 letters, digits, dots, dashes or underscores.")
-    return MeetingRef(platform, native_id, _URLS[platform](native_id, passcode, room_url))
+    tidied = check_native_id(platform, tidy_native_id(platform, native_id))
+    return MeetingRef(platform, tidied, _RULES[platform].url(tidied, check_passcode(passcode), homes))
 
 
-def meeting_from_url(url: str, *, room_url: str) -> MeetingRef:
-    """Name a meeting by the address that people paste.
+def meeting_from_url(url: str, *, homes: Homes) -> MeetingRef:
+    """Name a meeting by the address that people paste; the text around it, an invitation for example, does no harm.
 
     Raises:
-        Invalid: `bad_meeting_url` if it is not the address of a meeting on a platform that Usher knows.
+        Invalid: `bad_meeting_url` if there is no address of a meeting on a platform that Usher knows, or of several.
     """
-    parts = _split(url)
-    host = (parts.hostname or "").lower()
-    if _origin(parts) == _origin(_split(room_url)):
-        prefix = urlsplit(room_url).path + "/"
-        if parts.path.startswith(prefix):
-            return meeting_from_id(
-                Platform.ROOM, parts.path.removeprefix(prefix).strip("/"), passcode=None, room_url=room_url
-            )
-    for knows, read in _READERS:
-        if knows(host):
-            platform, native_id, passcode = read(parts)
-            return meeting_from_id(platform, native_id, passcode=passcode, room_url=room_url)
-    raise Invalid(
+    found: dict[tuple[Platform, str], MeetingRef] = {}
+    refusals: list[Invalid] = []
+    for link in links(url):
+        try:
+            ref = _first(link, homes)
+        except Invalid as refusal:
+            refusals.append(refusal)
+            continue
+        known = found.get((ref.platform, ref.native_id))
+        if known is None or len(ref.url) > len(known.url):
+            # The same meeting may be named twice, once without its passcode.
+            found[ref.platform, ref.native_id] = ref
+    if len(found) > 1:
+        raise bad_url(f"That text names {len(found)} meetings. Paste the address of one.")
+    if found:
+        return next(iter(found.values()))
+    # What a platform says of its own address is worth more than that other hosts are none.
+    raise min(refusals, key=lambda refusal: isinstance(refusal, _Elsewhere), default=_no_link())
+
+
+class _Elsewhere(Invalid):
+    """The address is of no platform."""
+
+
+def _no_link() -> Invalid:
+    return bad_url("The meeting URL has to begin with https:// and name a host.")
+
+
+def _first(link: tuple[str, ...], homes: Homes) -> MeetingRef:
+    """Return what the link names by the first way to understand it that works."""
+    refusal: Invalid | None = None
+    for meant in link:
+        try:
+            return _read(unwrapped(meant), homes)
+        except Invalid as error:
+            refusal = refusal or error
+    raise refusal or _no_link()
+
+
+def _read(url: str, homes: Homes) -> MeetingRef:
+    parts = split(url)
+    for platform, native_id in here.at_home(parts, homes):
+        return meeting_from_id(platform, native_id, passcode=None, homes=homes)
+    host = host_of(parts)
+    for platform, knows, read, apps in _READERS:
+        if knows(host) or parts.scheme in apps.split():
+            return _ref(platform, read(parts), homes)
+    raise _Elsewhere(
         "bad_meeting_url",
-        f"No platform that Usher knows has meetings at {host[:80]!r}. "
+        f"No platform that Usher knows has meetings at {host_in(url)!r}. "
         "Paste the address of a Google Meet, Microsoft Teams, Zoom or Usher room meeting.",
     )
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url.strip())
-        _ = parts.port
-    except ValueError:
-        raise Invalid("bad_meeting_url", "The meeting URL is malformed. Paste the whole https:// address.") from None
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise Invalid("bad_meeting_url", "The meeting URL has to begin with https:// and name a host.")
-    return parts
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
-    default = 443 if parts.scheme == "https" else 80
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or default
-
-
-def _segment_after(parts: SplitResult, *markers: str) -> str:
-    segments = [s for s in parts.path.split("/") if s]
-    for before, after in zip(["", *segments], segments, strict=False):
-        if before in markers:
-            return after
-    raise Invalid("bad_meeting_url", "That address is on a meeting platform, but it does not name a meeting.")
-
-
-def _query(parts: SplitResult, name: str) -> str | None:
-    return next(iter(parse_qs(parts.query).get(name, [])), None)
-
-
-def _read_meet(parts: SplitResult) -> tuple[Platform, str, str | None]:
-    return Platform.GOOGLE_MEET, parts.path.strip("/").lower(), None
-
-
-def _read_teams(parts: SplitResult) -> tuple[Platform, str, str | None]:
-    return Platform.TEAMS, _segment_after(parts, "meet"), _query(parts, "p")
-
-
-def _read_zoom(parts: SplitResult) -> tuple[Platform, str, str | None]:
-    native_id = _segment_after(parts, "j", "w", "s", "wc")
-    if native_id == "join":
-        native_id = _segment_after(parts, "join")
-    return Platform.ZOOM, native_id, _query(parts, "pwd")
-
-
-_Reader = Callable[[SplitResult], tuple[Platform, str, str | None]]
-
-_READERS: tuple[tuple[Callable[[str], bool], _Reader], ...] = (
-    (lambda host: host == "meet.google.com", _read_meet),
-    (lambda host: host in _TEAMS_HOSTS, _read_teams),
-    (lambda host: host == "zoom.us" or host.endswith(".zoom.us"), _read_zoom),
-)
-
-_URLS: dict[Platform, Callable[[str, str | None, str], str]] = {
-    Platform.GOOGLE_MEET: lambda native_id, _passcode, _room: f"https://meet.google.com/{native_id}",
-    Platform.TEAMS: lambda native_id, passcode, _room: (
-        f"https://teams.live.com/meet/{native_id}" + (f"?p={passcode}" if passcode else "")
-    ),
-    Platform.ZOOM: lambda native_id, passcode, _room: (
-        f"https://app.zoom.us/wc/{native_id}/join" + (f"?pwd={passcode}" if passcode else "")
-    ),
-    Platform.ROOM: lambda native_id, _passcode, room: f"{room}/{native_id}",
-}
+def _ref(platform: Platform, found: Found, homes: Homes) -> MeetingRef:
+    if found.url is None:
+        return meeting_from_id(platform, found.native_id, passcode=found.passcode, homes=homes)
+    return MeetingRef(platform, check_native_id(platform, found.native_id), found.url)

@@ -96,6 +96,7 @@ class NewMeeting:
         deadline_s: Seconds until the first state's deadline; ignored where `join_at` is set.
         join_at: When the bot shall be at the door; None for at once.
         lead_s: How long before `join_at` the meeting becomes due.
+        recording_enabled: Whether the meeting's sound is kept.
     """
 
     user_id: int
@@ -108,6 +109,7 @@ class NewMeeting:
     deadline_s: float
     join_at: datetime | None = None
     lead_s: float = 0.0
+    recording_enabled: bool = False
     idempotency: IdempotencyKey | None = None
 
 
@@ -143,6 +145,7 @@ class Change:
         deadline_stays: Keep the deadline that stands.
         deadline_cap_s: The deadline is no later than so many seconds after `start_time`; None for no such cap.
         expire_commands: Commands of the attempt that are not acknowledged will not be executed any more.
+        expire_changes: The same for commands that change the configuration, and for no others.
         stop_requested: The new value of the flag.
         next_connection_id: Set for a retry: the attempt grows by one, and this is its connection.
         clear_reason: Forget reason and failure stage (a retry begins anew, or what was waited for is there).
@@ -170,6 +173,7 @@ class Change:
     deadline_stays: bool = False
     deadline_cap_s: float | None = None
     expire_commands: bool = False
+    expire_changes: bool = False
     stop_requested: bool = False
     next_connection_id: str | None = None
     clear_reason: bool = False

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, NamedTuple
 
-from usher.domain.lifecycle import LAUNCHING, Event, Reason, Snapshot, Source, State
+from usher.domain.lifecycle import WAITING, Event, Reason, Snapshot, Source, State
 from usher.domain.meeting import MeetingRef
 from usher.domain.transcript import Segment
 
@@ -63,6 +64,9 @@ class Meeting:
         end_time: When the meeting reached a terminal state.
         data: What has no column of its own.
         command_seq: Number of the newest command to a bot; 0 if there was none.
+        configuration_seq: Number of the newest command that changes the configuration; 0 if there was none.
+        failure_detail: Evidence for people, with `failure_stage`.
+        recording_enabled: Whether its sound is kept.
     """
 
     meeting_id: int
@@ -87,12 +91,15 @@ class Meeting:
     updated_at: datetime
     data: Json
     command_seq: int = 0
+    configuration_seq: int = 0
+    failure_detail: str | None = None
+    recording_enabled: bool = False
 
     @property
     def snapshot(self) -> Snapshot:
         """The part of the row that decisions are made from."""
-        waits_for_room = self.status in LAUNCHING and self.reason is Reason.NO_ROOM
-        return Snapshot(self.status, self.attempt, self.stop_requested, waits_for_room)
+        waits_for = self.reason if self.status in WAITING else None
+        return Snapshot(self.status, self.attempt, self.stop_requested, waits_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +157,7 @@ class StoredCommand:
 
     Attributes:
         newest: Whether no later command of the same action was sent to the bot.
+        text: What to write with `chat`, the new name with `rename`.
     """
 
     seq: int
@@ -157,6 +165,97 @@ class StoredCommand:
     action: str
     configuration: Configuration
     newest: bool = True
+    text: str | None = None
+
+
+RECONFIGURE, LEAVE, CHAT, RENAME = "reconfigure", "leave", "chat", "rename"
+"""Actions of commands. No later command makes a `chat` void; a `leave` makes everything else void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command that moves no meeting to another state.
+
+    Attributes:
+        action: `chat` or `rename`.
+        again_s: Without an acknowledgement for so long, it is published again.
+    """
+
+    meeting_id: int
+    action: str
+    text: str
+    again_s: float
+
+
+class Unordered(StrEnum):
+    """Why an order was not written."""
+
+    NOT_IN_MEETING = "not_in_meeting"
+    TOO_MANY = "too_many"
+
+
+MOST_PENDING = 100
+"""Commands to one bot that wait for its acknowledgement; it gets no further orders beyond."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFate:
+    """A command and what became of it: the outcome is None while the bot has not acknowledged it."""
+
+    seq: int
+    action: str
+    outcome: str | None
+    detail: str
+
+
+MOST_EXHIBITS = 20
+"""Pieces of evidence that are kept of one meeting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One piece of evidence of a meeting, without its contents.
+
+    Attributes:
+        number: Counts the meeting's pieces from 1, and never repeats.
+        screenshot_bytes: Size of the screenshot; 0 if there is none.
+        tree_characters: Length of the tree; 0 if there is none.
+    """
+
+    number: int
+    attempt: int
+    step: str
+    reason: str | None
+    taken_at: datetime
+    title: str
+    address: str
+    screenshot_bytes: int
+    tree_characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExhibitContents:
+    """What a piece of evidence shows: a JPEG, if there is one, and the accessible tree as text."""
+
+    screenshot: bytes | None
+    tree: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """A line of a meeting's chat.
+
+    Attributes:
+        line_id: The page's own; one line of one attempt is kept once.
+        at: When the bot first saw it, by the store's clock.
+    """
+
+    attempt: int
+    line_id: str
+    sender: str
+    text: str
+    is_self: bool
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

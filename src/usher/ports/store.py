@@ -8,20 +8,29 @@ from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.domain.transcript import Segment
 from usher.ports.changes import Backlog, Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
+from usher.ports.recordings import Recordings
 from usher.ports.records import (
     Acknowledgement,
     Beat,
+    ChatMessage,
+    CommandFate,
+    Exhibit,
+    ExhibitContents,
     HeardSegment,
     Json,
     Mark,
     Meeting,
     MeetingEvent,
+    Order,
     Page,
     Session,
     StoredCommand,
+    Unordered,
     User,
     Webhook,
 )
+from usher.protocol.chat import SeenLine
+from usher.protocol.evidence import Evidence
 
 
 class Meetings(Protocol):
@@ -125,11 +134,23 @@ class Commands(Protocol):
     async def acknowledge(self, connection_id: str, said: Acknowledgement) -> StoredCommand | None:
         """Record what the bot did. Idempotent: the first outcome stays.
 
-        Older commands that the bot has passed over are `expired` with it: bots execute and acknowledge in order.
+        Older ones that it makes void are `expired` with it: those of the same action, and all if it is a `leave`. A
+        `chat` is never void.
 
         Returns:
             The command, or None if the bot was never sent such a one.
         """
+        ...
+
+    async def order(self, order: Order) -> StoredCommand | Unordered:
+        """Write a command, and the effect that publishes it again, in one transaction; the meeting stays as it is.
+
+        Only while the bot is in the meeting, and at most `MOST_PENDING` of its commands wait. Not idempotent.
+        """
+        ...
+
+    async def fate(self, meeting_id: int, seq: int) -> CommandFate | None:
+        """Return what became of a command."""
         ...
 
 
@@ -158,6 +179,41 @@ class Transcripts(Protocol):
 
     async def segments(self, meeting_id: int) -> Sequence[Segment]:
         """Return the segments of a meeting in the order in which they were said."""
+        ...
+
+
+class Exhibits(Protocol):
+    """What bots saw when a step did not work. The newest `MOST_EXHIBITS` of a meeting are kept, as long as it is."""
+
+    async def exhibit(self, connection_id: str, evidence: Evidence) -> bool:
+        """Keep a piece of evidence; False if the connection is not the current attempt of a meeting that goes on.
+
+        Not idempotent: whoever repeats it has two pieces.
+        """
+        ...
+
+    async def exhibits(self, meeting_id: int) -> Sequence[Exhibit]:
+        """List the evidence of a meeting, oldest first."""
+        ...
+
+    async def exhibit_contents(self, meeting_id: int, number: int) -> ExhibitContents | None:
+        """Return what a piece of evidence shows."""
+        ...
+
+
+class Chats(Protocol):
+    """What was written into meetings' chats. At most `usher.protocol.chat.MOST_LINES` of a meeting are kept."""
+
+    async def save_chat(self, connection_id: str, lines: Sequence[SeenLine]) -> Sequence[ChatMessage] | None:
+        """Keep those lines that are new, and return them; None if the connection is not a current attempt.
+
+        Idempotent by the attempt and the line's id. What an earlier attempt has told with the same id, sender and text
+        is not new either: the page showed it to both.
+        """
+        ...
+
+    async def chat(self, meeting_id: int) -> Sequence[ChatMessage]:
+        """Return a meeting's chat, oldest first."""
         ...
 
 
@@ -209,7 +265,7 @@ class Webhooks(Protocol):
         ...
 
 
-class Store(Meetings, Outbox, Commands, Leases, Transcripts, Users, Webhooks, Protocol):
+class Store(Meetings, Outbox, Commands, Leases, Transcripts, Exhibits, Chats, Recordings, Users, Webhooks, Protocol):
     """All of the state. The PostgreSQL adapter and the in-memory one pass the same contract suite."""
 
     async def prune(self, *, older_than_s: float, limit: int) -> int:

@@ -18,8 +18,12 @@ class Patience(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    join_s: float = Field(default=150.0, gt=0, description="From the browser's start to the lobby or the meeting.")
+    join_s: float = Field(default=150.0, gt=0, description="For the way to the lobby or the meeting.")
+    help_s: float = Field(default=0.0, ge=0, description="For a person to deal with what is in the way.")
+    host_s: float = Field(default=600.0, ge=0, description="For the host to begin a meeting without a lobby.")
+    host_every_s: float = Field(default=15.0, gt=0, description="Between two looks whether the host has begun.")
     admission_s: float = Field(default=900.0, gt=0, description="In the lobby.")
+    reconnect_s: float = Field(default=60.0, gt=0, description="For the page to get back into the meeting.")
     alone_s: float = Field(default=120.0, gt=0, description="Alone in the meeting after others were there.")
     no_one_joined_s: float = Field(default=600.0, gt=0, description="Alone in the meeting from the start.")
     leave_s: float = Field(default=8.0, gt=0, description="For leaving through the page before the browser is closed.")
@@ -41,6 +45,7 @@ class BotConfiguration(BaseModel):
     bot_name: str = Field(min_length=1, max_length=100, description="The name to join under.")
     language: str | None = None
     task: Task = "transcribe"
+    recording: bool = Field(default=False, description="Whether what is heard is kept as sound, too.")
     token: SecretStr = Field(description="Bearer token for reports and transcription; also signs stream entries.")
     manager_url: str = Field(description="Base URL of the manager, without trailing slash.")
     redis_url: SecretStr = Field(description="Redis with the bot's own account.")
@@ -48,11 +53,17 @@ class BotConfiguration(BaseModel):
     chromium: Path | None = Field(default=None, description="Browser to use; None for the first one found.")
     headless: bool = True
     sandbox: bool = Field(default=True, description="Chromium's own sandbox; off only where the system forbids it.")
+    proxy: SecretStr | None = Field(default=None, description="URL of the proxy that the browser goes through.")
+    profile: SecretStr | None = Field(
+        default=None, description="Cookies and storage of a signed-in user: Playwright's storage state, JSON."
+    )
     patience: Patience = Patience()
 
-    @field_serializer("meeting_url", "token", "redis_url", when_used="json")
-    def _dump_secret(self, value: SecretStr, info: SerializationInfo) -> str:
+    @field_serializer("meeting_url", "token", "redis_url", "proxy", "profile", when_used="json")
+    def _dump_secret(self, value: SecretStr | None, info: SerializationInfo) -> str | None:
         revealed = bool(info.context and info.context.get("reveal"))
+        if value is None:
+            return None
         return value.get_secret_value() if revealed else str(value)
 
     def to_environment(self) -> dict[str, str]:

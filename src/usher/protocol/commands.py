@@ -6,6 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 Task = Literal["transcribe", "translate"]
 
+MOST_CHAT_CHARACTERS = 2000
+"""Of one message that a bot is told to write; a platform may take less."""
+
+MOST_NAME_CHARACTERS = 100
+"""Of a bot's name."""
+
 
 def command_channel(connection_id: str) -> str:
     """Return the name of the Redis Pub/Sub channel that the bot of `connection_id` listens to."""
@@ -32,12 +38,26 @@ class Leave(_Command):
     action: Literal["leave"] = "leave"
 
 
-Command = Annotated[Reconfigure | Leave, Field(discriminator="action")]
+class Say(_Command):
+    """Write a message into the meeting's chat. Every one counts: no later command makes it void."""
 
-_COMMAND: TypeAdapter[Reconfigure | Leave] = TypeAdapter(Command)
+    action: Literal["chat"] = "chat"
+    text: str = Field(min_length=1, max_length=MOST_CHAT_CHARACTERS, description="What to write.")
 
 
-def parse_command(message: str | bytes) -> Reconfigure | Leave:
+class Rename(_Command):
+    """Go under another name from now on."""
+
+    action: Literal["rename"] = "rename"
+    name: str = Field(min_length=1, max_length=MOST_NAME_CHARACTERS, description="The name that others shall see.")
+
+
+Command = Annotated[Reconfigure | Leave | Say | Rename, Field(discriminator="action")]
+
+_COMMAND: TypeAdapter[Reconfigure | Leave | Say | Rename] = TypeAdapter(Command)
+
+
+def parse_command(message: str | bytes) -> Reconfigure | Leave | Say | Rename:
     """Read one message of the channel.
 
     Raises:

@@ -1,7 +1,7 @@
 """Frames of the `/ws` WebSocket, compatible with Vexa's; what is added is additive.
 
-A client sends `subscribe`, `unsubscribe` or `ping`; the server answers, and pushes `meeting.status` and
-`transcript.mutable` frames of the meetings that are subscribed to.
+A client sends `subscribe`, `unsubscribe` or `ping`; the server answers, and pushes `meeting.status`,
+`transcript.mutable` and `chat.received` frames of the meetings that are subscribed to.
 """
 
 from datetime import datetime
@@ -103,6 +103,31 @@ class TranscriptFrame(BaseModel):
     ts: datetime
 
 
-def dump(frame: StatusFrame | TranscriptFrame) -> dict[str, Any]:
+class LiveChatMessage(BaseModel):
+    """A message of the meeting's chat; one that came before, by its `message_id`, is the same."""
+
+    message_id: str
+    sender: str
+    text: str
+    is_self: bool
+    at: datetime
+
+
+class ChatPayload(BaseModel):
+    """New messages, oldest first."""
+
+    messages: list[LiveChatMessage]
+
+
+class ChatFrame(BaseModel):
+    """Something was written into the meeting's chat."""
+
+    type: Literal["chat.received"] = "chat.received"
+    meeting: MeetingTag
+    payload: ChatPayload
+    ts: datetime
+
+
+def dump(frame: StatusFrame | TranscriptFrame | ChatFrame) -> dict[str, Any]:
     """Return a frame as JSON-compatible values."""
     return frame.model_dump(mode="json")

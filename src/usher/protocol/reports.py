@@ -6,9 +6,9 @@ this attempt is over, leave and exit.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from usher.domain.lifecycle import Reason
+from usher.domain.lifecycle import HELPABLE, Reason
 
 _REASONS = frozenset(Reason)
 
@@ -26,7 +26,14 @@ class Started(_Report):
 class Status(_Report):
     """The bot is on its way."""
 
-    status: Literal["joining", "awaiting_admission"]
+    status: Literal["joining", "awaiting_admission", "help_wanted"]
+    reason: Reason | None = Field(default=None, description="With `help_wanted`: what is in the way.")
+
+    @field_validator("reason", mode="before")
+    @classmethod
+    def _forget_unknown_reason(cls, said: object) -> object:
+        """Take the word of another version for none."""
+        return said if isinstance(said, str) and said in HELPABLE else None
 
 
 class Exited(_Report):
@@ -72,7 +79,7 @@ class Heartbeat(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    executed_seq: int = Field(default=0, ge=0, description="Highest command number that the bot has executed.")
+    executed_seq: int = Field(default=0, ge=0, description="Up to which number commands are settled.")
     sent: list[SegmentMark] = Field(
         default=[], max_length=MOST_MARKS, description="Final segments that were sent and not yet confirmed."
     )

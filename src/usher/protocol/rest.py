@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from usher.domain.lifecycle import Event, Reason, Source, State
 from usher.domain.meeting import Platform
-from usher.protocol.commands import Task
+from usher.protocol.commands import MOST_CHAT_CHARACTERS, MOST_NAME_CHARACTERS, Task
 
 Language = Field(
     default=None,
@@ -36,6 +36,7 @@ class BotRequest(BaseModel):
     bot_name: str = Field(default="Usher", min_length=1, max_length=100, description="The name to join under.")
     language: str | None = Language
     task: Task = Field(default="transcribe", description="transcribe, or translate into English.")
+    recording_enabled: bool = Field(default=False, description="Whether the sound is kept: see `GET /recordings`.")
     join_at: datetime | None = Field(
         default=None, description="When the bot shall be at the door, with time zone; null for at once."
     )
@@ -84,12 +85,16 @@ class MeetingBody(BaseModel):
     status: State
     reason: Reason | None = Field(description="Why it ended or an attempt failed. New words may be added.")
     failure_stage: State | None = Field(description="How far it was when it failed.")
+    failure_detail: str | None = Field(
+        default=None, description="For people: which step did not work, and what else is known of the failure."
+    )
     bot_name: str
     bot_container_id: str | None = Field(description="Name of the workload that runs the bot.")
     attempt: int
     version: int = Field(description="Number of the meeting's last event.")
     configuration: ConfigurationBody = Field(description="In force in the bot.")
     desired_configuration: ConfigurationBody = Field(description="Asked for last.")
+    recording_enabled: bool
     join_at: datetime | None
     start_time: datetime | None = Field(description="When the bot was admitted.")
     end_time: datetime | None
@@ -176,6 +181,77 @@ class EventList(BaseModel):
     """A meeting's history, oldest first."""
 
     events: list[EventBody]
+
+
+class ChatRequest(BaseModel):
+    """Write a message into the meeting's chat, by the bot."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(min_length=1, max_length=MOST_CHAT_CHARACTERS, examples=["This meeting is being transcribed."])
+
+
+class NameRequest(BaseModel):
+    """Let the bot go under another name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bot_name: str = Field(min_length=1, max_length=MOST_NAME_CHARACTERS, examples=["Note taker"])
+
+
+class CommandAccepted(BaseModel):
+    """The bot is being told. What became of it is at `GET /bots/{platform}/{native_meeting_id}/commands/{seq}`."""
+
+    message: str
+    seq: int = Field(description="Number of the command.")
+
+
+class CommandBody(BaseModel):
+    """A command to a bot, and what became of it."""
+
+    seq: int
+    action: str = Field(description="chat, rename, reconfigure or leave. New words may be added.")
+    state: Literal["pending", "applied", "refused", "expired"] = Field(
+        description="expired: the attempt was over, or a later command had made it void, before the bot did it."
+    )
+    detail: str = Field(description="Why it was refused.")
+
+
+class ChatMessageBody(BaseModel):
+    """A message of a meeting's chat, as a bot saw it."""
+
+    message_id: str
+    sender: str = Field(description="Name as shown; empty where the page does not tell.")
+    text: str
+    is_self: bool = Field(description="The bot wrote it.")
+    at: datetime = Field(description="When the bot first saw it.")
+
+
+class ChatBody(BaseModel):
+    """What was written into a meeting's chat while a bot was there, oldest first."""
+
+    meeting_id: int
+    messages: list[ChatMessageBody]
+
+
+class EvidenceBody(BaseModel):
+    """What a bot saw when a step did not work."""
+
+    id: int = Field(description="Number of the piece within the meeting.")
+    attempt: int
+    step: str = Field(description="The step that did not work.")
+    reason: str | None
+    taken_at: datetime
+    title: str
+    address: str = Field(description="Address of the page, without query and fragment.")
+    screenshot_bytes: int = Field(description="Size of the screenshot; 0 if there is none.")
+    tree_characters: int = Field(description="Length of the accessible tree; 0 if there is none.")
+
+
+class EvidenceList(BaseModel):
+    """Pieces of evidence, oldest first; the newest 20 of a meeting are kept."""
+
+    evidence: list[EvidenceBody]
 
 
 class UserRequest(BaseModel):

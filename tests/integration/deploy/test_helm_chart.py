@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # ships no types
-from tests.support.engines import engine_address, engine_home
+from tests.support.engines import engine_home, needs_engine
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "deploy" / "helm" / "usher"
@@ -145,8 +145,7 @@ def test_bots_reach_nothing_inside_but_what_they_need() -> None:
 @pytest.fixture(scope="module")
 def kubectl() -> Iterator[Sequence[str]]:
     """Yield a kubectl that speaks to the cluster of the tests, with a namespace for the chart."""
-    if engine_address("kubernetes") is None:
-        pytest.skip("no Kubernetes API server: sh tools/engines/kubernetes.sh start")
+    needs_engine("kubernetes")
     command = ("kubectl", "--kubeconfig", str(engine_home("kubernetes") / "kubeconfig"))
     try:
         made = run((*command, "create", "namespace", NAMESPACE))

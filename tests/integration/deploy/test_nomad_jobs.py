@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.support.engines import engine_address, engine_home
+from tests.support.engines import engine_home, needs_engine
 
 JOBS = Path(__file__).parents[3] / "deploy" / "nomad"
 VARIABLES = {
@@ -23,9 +23,7 @@ VARIABLES = {
 
 def nomad(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the real nomad against the real server; skip without them."""
-    address = engine_address("nomad")
-    if address is None:
-        pytest.skip("no Nomad: sh tools/engines/nomad.sh start")
+    address = needs_engine("nomad")
     home = engine_home("nomad")
     binary = max(home.glob("nomad-*"), key=lambda path: path.stat().st_mtime)
     variables = {**os.environ, "NOMAD_ADDR": address, "NOMAD_TOKEN": (home / "token").read_text().strip()}

@@ -13,7 +13,7 @@ from usher.api.app import create_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache, digest
 from usher.domain.errors import Unavailable
-from usher.domain.meeting import Platform
+from usher.domain.meeting import Homes, Platform
 from usher.domain.transcript import Segment
 from usher.ports import Feed, Json, Store
 
@@ -67,10 +67,11 @@ def _socket(world: World, store: Store | None = None, feed: Feed | None = None) 
         store=store or world.store,
         bots=world.bots,
         reports=world.reports,
+        recordings=world.recordings,
         feed=feed or world.feed,
         stream=world.stream,
         keys=KeyCache(world.store, ttl_s=5),
-        room_url="http://usher.test/room",
+        homes=Homes("http://usher.test/room"),
     )
     return TestClient(create_app(context)).websocket_connect("/ws", headers={"X-API-Key": "key"})
 

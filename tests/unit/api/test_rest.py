@@ -12,6 +12,7 @@ from tests.support.world import World
 from usher.api.app import create_app, create_bots_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache, digest
+from usher.domain.meeting import Homes
 
 ROOM_URL = "http://usher.test/room"
 ADMIN_TOKEN = "admin"
@@ -43,10 +44,11 @@ async def open_api() -> AsyncIterator[Api]:
         store=world.store,
         bots=world.bots,
         reports=world.reports,
+        recordings=world.recordings,
         feed=world.feed,
         stream=world.stream,
         keys=KeyCache(world.store, ttl_s=5),
-        room_url=ROOM_URL,
+        homes=Homes(ROOM_URL),
         admin_token=ADMIN_TOKEN,
     )
     transport = httpx.ASGITransport(create_app(context), raise_app_exceptions=False)
@@ -91,7 +93,8 @@ async def test_a_bot_is_sent_by_platform_and_id(api: Api) -> None:
         ({"meeting_url": "https://example.com/x"}, "bad_meeting_url", "Google Meet"),
         ({"platform": "skype", "native_meeting_id": "x"}, "unknown_platform", "google_meet"),
         ({"platform": "room", "native_meeting_id": "No Spaces!"}, "bad_meeting_id", "weekly-sync"),
-        ({"meeting_url": "https://meet.google.com/abc-defg-hij"}, "platform_not_joinable", "room"),
+        ({"meeting_url": "https://meet.google.com/lookup/abcdefg"}, "bad_meeting_url", "lookup"),
+        ({"platform": "janus", "native_meeting_id": "1234"}, "no_janus", "USHER_BOTS__JANUS_URL"),
         ({"meeting_url": f"{ROOM_URL}/abc", "task": "sing"}, "invalid_request", "task"),
         ({"meeting_url": f"{ROOM_URL}/abc", "typo": 1}, "invalid_request", "typo"),
         ({"meeting_url": f"{ROOM_URL}/abc", "join_at": "2030-01-01T00:00:00"}, "invalid_request", "time zone"),

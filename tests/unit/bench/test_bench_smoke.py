@@ -12,12 +12,14 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["B3", "B5", "B6", "B7", "B12"])
+@pytest.mark.parametrize("name", ["B3", "B5", "B6", "B7", "B12", "B14"])
 async def test_a_metric_is_measured(name: str) -> None:
     measured = await find_metrics()[name].measure(TINY)
     assert measured.value > 0
     if name == "B3":
         assert "0 lost, 0 executed again" in measured.remarks[-1]
+    if name == "B14":
+        assert measured.remarks[-1] == "4 speakers heard"
     if name == "B5":
         assert "0 of them unwell" in measured.remarks[0]
 

@@ -16,10 +16,11 @@ from usher.bot.control import Control
 from usher.bot.heart import Heart
 from usher.bot.line import Line
 from usher.bot.publisher import Publisher
-from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, command_channel
+from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, Say, command_channel
 
 _PATIENCE_S = 20.0
 _CONNECTION = "connection"
+_APPLIED = {"outcome": "applied", "detail": ""}
 
 
 class _Bot:
@@ -233,3 +234,31 @@ async def test_it_stops_when_it_is_told_to(bot: _Bot) -> None:
     bot.start()
     await bot.listens()
     await bot.stop()
+
+
+async def test_a_message_that_was_missed_comes_late_and_once(bot: _Bot) -> None:
+    bot.start()
+    await bot.listens()
+    bot.manager.missed_reads = 1
+    message = Say(seq=1, text="hello")
+    await bot.publish(_reconfigure(2))
+    await eventually(lambda: bot.manager.outcomes == [(2, _APPLIED)], timeout_s=_PATIENCE_S)
+    bot.manager.commands = _stored(message, _reconfigure(2))
+    bot.beat()
+    await eventually(lambda: len(bot.manager.outcomes) == 2, timeout_s=_PATIENCE_S)
+    for command in (message, _reconfigure(2), Say(seq=3, text="bye"), message):
+        await bot.publish(command)
+    await eventually(lambda: len(bot.manager.outcomes) == 3, timeout_s=_PATIENCE_S)
+    assert bot.executed == [_reconfigure(2), message, Say(seq=3, text="bye")]
+    assert [seq for seq, _ in bot.manager.outcomes] == [2, 1, 3]
+
+
+async def test_a_configuration_that_was_missed_is_void_after_a_later_one(bot: _Bot) -> None:
+    bot.start()
+    await bot.listens()
+    bot.manager.missed_reads = 1
+    await bot.publish(_reconfigure(2))
+    await eventually(lambda: len(bot.manager.outcomes) == 1, timeout_s=_PATIENCE_S)
+    await bot.publish(_reconfigure(1))
+    await bot.publish(Leave(seq=3))
+    await bot.has_executed(2, 3)

@@ -1,6 +1,6 @@
 """All tracks of a page: listened to from the first sound on, each apart, with the names that the page shows."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest_asyncio
 from pydantic import SecretStr
@@ -10,6 +10,7 @@ from tests.support.eventually import eventually
 from usher.bot.audio.ears import TrackEars
 from usher.bot.audio.receiver import Frame
 from usher.bot.audio.speech import Speech, SpeechPatience
+from usher.bot.platforms.port import Person, Presence, Sighting
 from usher.protocol.segments import SegmentEntry
 
 _PATIENCE_S = 30.0
@@ -29,6 +30,11 @@ class _Page:
     def sound(self, track: int, first: int, frames: int, value: float) -> None:
         for number in range(first, first + frames):
             self.ears.hear(track, Frame(number * _FRAME, tone(value, 0.1)))
+
+    def named(self, names: Mapping[str, str]) -> None:
+        """Show people whose tracks are known; a person's id is not their name."""
+        people = tuple(Person(name, is_self=False, person_id=f"id of {track}") for track, name in names.items())
+        self.ears.see(Sighting(Presence.INSIDE, people, {track: f"id of {track}" for track in names}))
 
     def finals(self) -> set[tuple[str | None, str]]:
         return {(s.speaker, s.text) for entry in self.entries for s in entry.segments if s.completed}
@@ -68,7 +74,7 @@ async def test_a_second_before_the_first_sound_is_heard_too(page: _Page) -> None
 async def test_tracks_are_heard_apart_by_name(page: _Page) -> None:
     page.ears.begin(1, "a")
     page.ears.begin(2, "b")
-    page.ears.name({"a": "Alice", "b": "Bob", "c": "Carol"})
+    page.named({"a": "Alice", "b": "Bob", "c": "Carol"})
     page.sound(1, 0, 10, value=200.0)
     page.sound(2, 0, 10, value=300.0)
     await page.has("Alice", "heard 200 to 200")
@@ -80,17 +86,17 @@ async def test_tracks_are_heard_apart_by_name(page: _Page) -> None:
 
 async def test_a_name_is_remembered_when_the_person_is_gone_and_bounded(page: _Page) -> None:
     page.ears.begin(1, "a")
-    page.ears.name({"a": "A" * 1000})
+    page.named({"a": "A" * 1000})
     page.sound(1, 0, 10, value=200.0)
     await page.has("A" * 255, "heard 200 to 200")
-    page.ears.name({})
+    page.named({})
     page.sound(1, 10, 10, value=210.0)
     await page.has("A" * 255, "heard 210 to 210")
 
 
 async def test_a_track_without_a_name_is_heard_all_the_same(page: _Page) -> None:
     page.ears.begin(1, "a")
-    page.ears.name({"a": ""})
+    page.named({"a": ""})
     page.sound(1, 0, 10, value=200.0)
     await page.has(None, "heard 200 to 200")
 

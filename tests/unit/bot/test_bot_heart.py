@@ -18,6 +18,7 @@ from usher.bot.callbacks import Callbacks
 from usher.bot.heart import Heart
 from usher.bot.line import Line
 from usher.bot.publisher import Publisher
+from usher.domain.meeting import Platform
 from usher.protocol.segments import BODY, SegmentEntry, SpokenSegment
 
 _PATIENCE_S = 30.0
@@ -48,6 +49,7 @@ class _Beating:
             transcription_url="ws://127.0.0.1:1",
             meeting_url="http://127.0.0.1:1/room/standup",
             chromium=None,
+            platform=Platform.ROOM,
             **{"heartbeat_s": 0.02, **patience},
         )
         self.line = Line(told)

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 import pytest_asyncio
@@ -12,10 +13,13 @@ from tests.support.bot_manager_server import Manager, manager_server
 from tests.support.bot_process import TOKEN, configuration
 from tests.support.eventually import eventually
 
-from usher.bot.bot import Bot, Limits
+from usher.bot.bot import Bot, InThePage, Limits
+from usher.bot.platforms.port import ChatLine
 from usher.bot.stay import Ending, Progress
 from usher.domain.lifecycle import Reason
-from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, command_channel
+from usher.domain.meeting import Platform
+from usher.protocol.commands import Command, CommandOutcome, Leave, Reconfigure, Rename, Say, command_channel
+from usher.protocol.evidence import Evidence
 from usher.protocol.last_words import LastWords, unseal
 from usher.protocol.reports import Exited
 from usher.protocol.segments import BODY, STREAM, SegmentEntry, SpokenSegment
@@ -38,8 +42,10 @@ class Scripted:
     redis: Redis
     redis_url: str
     limits: Limits = _USUAL
-    patience: dict[str, float] = field(default_factory=dict)
+    patience: dict[str, Any] = field(default_factory=dict)
+    in_the_page: InThePage | None = None
     executed: list[Command] = field(default_factory=list)
+    outcomes: list[CommandOutcome] = field(default_factory=list)
     kept: list[bytes | None] = field(default_factory=list)
     endings: list[bool] = field(default_factory=list)
     left: bool = False
@@ -51,10 +57,13 @@ class Scripted:
             transcription_url="ws://127.0.0.1:1",
             meeting_url="http://127.0.0.1:1/room/standup",
             chromium=None,
+            platform=Platform.ROOM,
             **{"heartbeat_s": 0.05, **self.patience},
         )
         self.told = told
-        self.bot = Bot(
+        in_the_page = self.in_the_page
+        make = Bot if in_the_page is None else partial(Bot, say=in_the_page, rename=in_the_page)
+        self.bot = make(
             told,
             redis=self.redis,
             stay=self._stay,
@@ -111,7 +120,7 @@ class Scripted:
         self.say(99, "the last words")
 
     def _note(self, command: Command, outcome: CommandOutcome) -> None:
-        assert outcome.outcome == "applied"
+        self.outcomes.append(outcome)
         self.executed.append(command)
 
 
@@ -172,6 +181,7 @@ async def test_it_leaves_when_it_is_told_to(world: World) -> None:
     await world.redis.publish(channel, Leave(seq=2).model_dump_json())
     assert await running == 0
     assert scripted.executed == [Reconfigure(seq=1, language="de"), Leave(seq=2)]
+    assert {outcome.outcome for outcome in scripted.outcomes} == {"applied"}
     assert scripted.left
     assert world.manager.last_word()["reason"] == "stopped"
     assert [seq for seq, _ in world.manager.outcomes] == [1, 2]
@@ -329,3 +339,91 @@ async def test_cancelled_it_dies_without_a_word(world: World) -> None:
     assert running.cancelled()
     assert "exited" not in world.manager.kinds()
     await eventually(lambda: not asyncio.all_tasks() - before - {running}, timeout_s=_PATIENCE_S)
+
+
+async def _told(world: World, scripted: Scripted, *commands: Command) -> None:
+    await eventually(lambda: "started" in world.manager.kinds(), timeout_s=_PATIENCE_S)
+    world.manager.commands = [command.model_dump() for command in commands]
+    channel = command_channel(scripted.told.connection_id)
+    for command in commands:
+        await world.redis.publish(channel, command.model_dump_json())
+
+
+async def test_it_writes_and_is_renamed_and_says_what_came_of_it(world: World) -> None:
+    written: list[str] = []
+
+    async def in_the_page(text: str) -> CommandOutcome:
+        written.append(text)
+        return CommandOutcome(outcome="refused", detail="closed") if text == "B" else CommandOutcome(outcome="applied")
+
+    scripted = replace(world.bot(_stay_for_ever), in_the_page=in_the_page)
+    running = asyncio.create_task(scripted.run())
+    await _told(world, scripted, Say(seq=1, text="hello"), Rename(seq=2, name="B"), Leave(seq=3))
+    assert await running == 0
+    assert written == ["hello", "B"]
+    assert [(seq, body["outcome"], body["detail"]) for seq, body in world.manager.outcomes] == [
+        (1, "applied", ""),
+        (2, "refused", "closed"),
+        (3, "applied", ""),
+    ]
+
+
+async def test_where_nothing_can_be_written_it_says_so(world: World) -> None:
+    scripted = world.bot(_stay_for_ever)
+    running = asyncio.create_task(scripted.run())
+    await _told(world, scripted, Say(seq=1, text="hello"), Leave(seq=2))
+    assert await running == 0
+    assert world.manager.outcomes[0] == (1, {"outcome": "refused", "detail": "not possible here"})
+
+
+async def test_a_leave_does_not_wait_for_a_page_that_hangs(world: World) -> None:
+    cancelled: list[str] = []
+
+    async def hang(text: str) -> CommandOutcome:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(text)
+        raise AssertionError
+
+    scripted = replace(world.bot(_stay_for_ever), in_the_page=hang)
+    running = asyncio.create_task(scripted.run())
+    began_s = asyncio.get_running_loop().time()
+    await _told(world, scripted, Say(seq=1, text="hello"), Leave(seq=2))
+    assert await running == 0
+    assert asyncio.get_running_loop().time() - began_s < 15.0
+    assert cancelled == ["hello"]
+    assert [(seq, body["outcome"]) for seq, body in world.manager.outcomes] == [(1, "refused"), (2, "applied")]
+    assert world.manager.last_word()["reason"] == "stopped"
+
+
+async def test_evidence_and_chat_arrive_before_the_end_is_told(world: World) -> None:
+    async def see_and_fail(scripted: Scripted, progress: Progress) -> Ending:
+        progress.joining()
+        scripted.bot.chat.note([ChatLine("1", "Ann", "hello"), ChatLine("2", "Usher", "hi")], "Usher")
+        scripted.bot.callbacks.show(Evidence(step="give_name", reason="join_failed"))
+        return Ending(1, Reason.JOIN_FAILED, "give_name: no field")
+
+    order: list[str] = []
+    world.manager.heard = order.append
+    scripted = world.bot(see_and_fail)
+    assert await scripted.run() == 1
+    assert [line["is_self"] for line in world.manager.chat] == [False, True]
+    assert [piece["step"] for piece in world.manager.evidence] == ["give_name"]
+    assert order.index("exited") > max(order.index("chat"), order.index("evidence"))
+
+
+async def test_a_manager_that_does_not_take_evidence_does_not_hold_up_the_end(world: World) -> None:
+    async def see_and_fail(scripted: Scripted, _: Progress) -> Ending:
+        world.manager.failures = 1_000_000
+        scripted.bot.callbacks.show(Evidence(step="give_name"))
+        scripted.bot.chat.note([ChatLine("1", "Ann", "hello")], "Usher")
+        return Ending(1, Reason.JOIN_FAILED)
+
+    limits = Limits(flush_s=0.3, confirm_s=0.3, report_s=0.3, seen_s=0.3)
+    scripted = world.bot(see_and_fail, limits)
+    began_s = asyncio.get_running_loop().time()
+    assert await scripted.run() == 1
+    assert asyncio.get_running_loop().time() - began_s < 15.0
+    assert scripted.last_words().reports[-1].kind == "exited"
+    assert world.manager.evidence == []

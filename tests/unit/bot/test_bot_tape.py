@@ -1,9 +1,10 @@
 """The tape: no gaps, no doubles, bounded, and honest about what went unheard."""
 
+import pytest
 from tests.support.bot_speech_server import tone
 
 from usher.bot.audio.receiver import Frame
-from usher.bot.audio.tape import Tape, is_loud
+from usher.bot.audio.tape import QUIET, Tape, loudness
 
 _FRAME = 1600
 _MINUTE = 60 * 16_000
@@ -84,7 +85,7 @@ def test_whole_frames_before_a_position_are_forgotten() -> None:
     assert (tape.start, tape.missing) == (5 * _FRAME, 0)
 
 
-def test_silence_is_not_loud() -> None:
-    assert not is_loud(Frame(0, bytes(6400)))
-    assert is_loud(_frame(0, value=10.0))
-    assert not is_loud(Frame(0, b""))
+def test_loudness_is_the_largest_amplitude() -> None:
+    assert loudness(Frame(0, bytes(6400))) == 0.0 < QUIET
+    assert loudness(_frame(0, value=10.0)) == pytest.approx(0.01)
+    assert loudness(Frame(0, b"")) == 0.0

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 
 from usher.bot.platforms import Person, Presence, Sighting
-from usher.bot.platforms.port import JoinFailed
+from usher.bot.platforms.port import JoinFailed, Wall
 from usher.bot.stay import Ending
 from usher.bot.visit import Pace, Visit, Watch
 from usher.domain.lifecycle import Reason
@@ -15,7 +15,8 @@ from usher.protocol.bot import Patience
 
 _URL = "https://meet.example/abc?pwd=secret"
 _BOT = Person("Usher", is_self=True)
-_ALICE = Person("Alice", is_self=False)
+_ALICE = Person("Alice", is_self=False, person_id="a")
+_OTHER_BOT = Person("Fireflies.ai Notetaker", is_self=False, is_bot=True)
 _PATIENT = Patience(join_s=60, admission_s=60, alone_s=60, no_one_joined_s=60)
 
 _Sight = Sighting | Exception
@@ -25,11 +26,17 @@ def _sees(presence: Presence, *people: Person, voices: Mapping[str, str] | None 
     return Sighting(presence, people, voices or {})
 
 
+def _walled(reason: Reason) -> Sighting:
+    return Sighting(Presence.CONNECTING, wall=Wall(reason, "Verify you're a real person"))
+
+
 _CONNECTING = _sees(Presence.CONNECTING)
 _LOBBY = _sees(Presence.LOBBY)
 _ALONE = _sees(Presence.INSIDE, _BOT)
-_MET = _sees(Presence.INSIDE, _BOT, _ALICE, voices={"track": "Alice"})
+_MET = _sees(Presence.INSIDE, _BOT, _ALICE, voices={"track": "a"})
 _ENDED = _sees(Presence.ENDED)
+_DROPPED = _sees(Presence.RECONNECTING)
+_CAPTCHA = _walled(Reason.CAPTCHA)
 _BLIND = PlaywrightError("Execution context was destroyed")
 
 
@@ -41,6 +48,8 @@ class _Page:
         self._refuses = refuses
         self._hangs = hangs
         self.looks = 0
+        self.resumed = 0
+        self.step = "ask_to_join"
 
     async def join(self, url: str, name: str) -> None:
         assert (url, name) == (_URL, "Usher")
@@ -48,6 +57,15 @@ class _Page:
             await asyncio.Event().wait()
         if self._refuses is not None:
             raise self._refuses
+
+    async def resume(self) -> None:
+        self.resumed += 1
+
+    async def say(self, text: str) -> None:
+        raise AssertionError(text)
+
+    async def rename(self, name: str) -> None:
+        raise AssertionError(name)
 
     async def look(self) -> Sighting:
         sight = self._sights[min(self.looks, len(self._sights) - 1)]
@@ -65,14 +83,16 @@ class _Told:
 
     def __init__(self) -> None:
         self.news: list[str] = []
-        self.voices: list[Mapping[str, str]] = []
+        self.seen: list[Sighting] = []
+        self.walls: list[Wall] = []
 
     def watch(self) -> Watch:
         return Watch(
             joining=lambda: self.news.append("joining"),
             waiting=lambda: self.news.append("waiting"),
             admitted=lambda: self.news.append("admitted"),
-            voices=self.voices.append,
+            seen=self.seen.append,
+            help_wanted=self.walls.append,
         )
 
 
@@ -87,7 +107,7 @@ async def test_through_the_lobby_into_the_meeting_to_its_end() -> None:
     ending, told = await _visit(_Page(_CONNECTING, _LOBBY, _LOBBY, _MET, _MET, _ENDED))
     assert (ending.exit_code, ending.reason) == (0, Reason.MEETING_ENDED)
     assert told.news == ["joining", "waiting", "admitted"]
-    assert told.voices == [{"track": "Alice"}]
+    assert [seen.voices for seen in told.seen] == [{"track": "a"}]
 
 
 async def test_a_meeting_without_a_lobby() -> None:
@@ -108,9 +128,9 @@ async def test_the_way_from_the_lobby_may_lead_over_connecting() -> None:
         ([_LOBBY, _ENDED], 0, Reason.MEETING_ENDED),
         ([_sees(Presence.BROKEN)], 1, Reason.JOIN_FAILED),
         ([_MET, _sees(Presence.REMOVED)], 0, Reason.EVICTED),
-        ([_MET, _sees(Presence.BROKEN)], 1, Reason.CRASHED),
-        ([_MET, _MET, _BLIND], 1, Reason.CRASHED),
-        ([_MET, _MET, TimeoutError()], 1, Reason.CRASHED),
+        ([_MET, _sees(Presence.BROKEN)], 1, Reason.CONNECTION_LOST),
+        ([_MET, _MET, _BLIND], 1, Reason.CONNECTION_LOST),
+        ([_MET, _MET, TimeoutError()], 1, Reason.CONNECTION_LOST),
         ([_BLIND], 1, Reason.JOIN_FAILED),
     ],
 )
@@ -123,6 +143,38 @@ async def test_a_page_may_be_blind_for_a_moment() -> None:
     ending, told = await _visit(_Page(_BLIND, _LOBBY, _BLIND, TimeoutError(), _MET, _BLIND, _BLIND, _MET, _ENDED))
     assert ending.reason is Reason.MEETING_ENDED
     assert told.news == ["joining", "waiting", "admitted"]
+
+
+class _EarlyPage(_Page):
+    """A meeting whose host comes after some tries."""
+
+    def __init__(self, *sights: _Sight, early: int) -> None:
+        super().__init__(*sights)
+        self.tries = 0
+        self._early = early
+
+    async def join(self, url: str, name: str) -> None:
+        await super().join(url, name)
+        self.tries += 1
+        if self.tries <= self._early:
+            raise JoinFailed("pass_gate", "the page says no", Wall(Reason.NOT_STARTED, "This meeting link is invalid"))
+
+
+async def test_where_the_host_has_not_begun_it_tries_again_until_the_host_has() -> None:
+    page = _EarlyPage(_LOBBY, _MET, _ENDED, early=3)
+    ending, told = await _visit(page, _PATIENT.model_copy(update={"host_every_s": 0.01}))
+    assert ending.reason is Reason.MEETING_ENDED
+    assert page.tries == 4
+    assert told.news == ["joining", "waiting", "admitted"]
+
+
+@pytest.mark.parametrize("limit", ["host_s", "admission_s"])
+async def test_the_host_never_comes(limit: str) -> None:
+    page = _EarlyPage(_LOBBY, early=1000)
+    ending, told = await _visit(page, _PATIENT.model_copy(update={limit: 0.05, "host_every_s": 0.02}))
+    assert (ending.exit_code, ending.reason) == (0, Reason.NOT_STARTED)
+    assert 2 <= page.tries <= 5
+    assert told.news == ["joining", "waiting"]
 
 
 async def test_nobody_lets_it_in() -> None:
@@ -159,10 +211,64 @@ async def test_who_comes_back_in_time_keeps_it_there() -> None:
     impatient = _PATIENT.model_copy(update={"alone_s": 5.0})
     ending, told = await _visit(_Page(_MET, _ALONE, _ALONE, _MET, _ALONE, _ENDED), impatient)
     assert ending.reason is Reason.MEETING_ENDED
-    assert len(told.voices) == 4
+    assert len(told.seen) == 4
 
 
 async def test_a_page_that_shows_no_people_at_all_does_not_make_it_alone() -> None:
     sights = [_MET, *[_sees(Presence.INSIDE)] * 60, _ENDED]
     ending, _ = await _visit(_Page(*sights), _PATIENT.model_copy(update={"alone_s": 0.02}))
     assert ending.reason is Reason.MEETING_ENDED
+
+
+async def test_another_bot_is_nobody_to_stay_for() -> None:
+    left = _sees(Presence.INSIDE, _BOT, _OTHER_BOT)
+    ending, _ = await _visit(_Page(_MET, _MET, left), _PATIENT.model_copy(update={"alone_s": 0.05}))
+    assert ending.reason is Reason.LEFT_ALONE
+
+
+async def test_a_dropped_connection_that_comes_back_is_no_end() -> None:
+    ending, told = await _visit(_Page(_MET, *[_DROPPED] * 5, _MET, _ENDED))
+    assert ending.reason is Reason.MEETING_ENDED
+    assert told.news == ["joining", "admitted"]
+
+
+@pytest.mark.parametrize("sight", [_DROPPED, _CONNECTING])
+async def test_a_dropped_connection_that_does_not_come_back_ends_the_visit(sight: Sighting) -> None:
+    ending, _ = await _visit(_Page(_MET, sight), _PATIENT.model_copy(update={"reconnect_s": 0.05}))
+    assert (ending.exit_code, ending.reason) == (1, Reason.CONNECTION_LOST)
+
+
+async def test_who_is_put_back_into_the_lobby_waits_as_long_as_before() -> None:
+    patience = _PATIENT.model_copy(update={"reconnect_s": 0.001, "admission_s": 0.1})
+    ending, _ = await _visit(_Page(_MET, *[_LOBBY] * 5, _MET, _ENDED), patience)
+    assert ending.reason is Reason.MEETING_ENDED
+    ending, _ = await _visit(_Page(_MET, _LOBBY), patience)
+    assert (ending.exit_code, ending.reason) == (0, Reason.EVICTED)
+
+
+@pytest.mark.parametrize("reason", [Reason.CAPTCHA, Reason.BLOCKED, Reason.SIGN_IN_REQUIRED, Reason.MEETING_NOT_FOUND])
+async def test_a_wall_ends_the_visit_at_once_and_names_the_step(reason: Reason) -> None:
+    page = _Page(_CONNECTING, _walled(reason))
+    ending, told = await _visit(page)
+    assert (ending.exit_code, ending.reason, ending.step) == (0, reason, "ask_to_join")
+    assert "Verify you're a real person" in ending.detail
+    assert (told.walls, page.looks) == ([], 2)
+
+
+async def test_a_person_who_helps_in_time_opens_the_way() -> None:
+    page = _Page(_CAPTCHA, _CAPTCHA, _CONNECTING, _LOBBY, _MET, _ENDED)
+    ending, told = await _visit(page, _PATIENT.model_copy(update={"help_s": 20.0}))
+    assert ending.reason is Reason.MEETING_ENDED
+    assert [wall.reason for wall in told.walls] == [Reason.CAPTCHA]
+    assert page.resumed == 1
+
+
+async def test_nobody_helps() -> None:
+    ending, told = await _visit(_Page(_CAPTCHA), _PATIENT.model_copy(update={"help_s": 0.05}))
+    assert (ending.exit_code, ending.reason) == (0, Reason.CAPTCHA)
+    assert len(told.walls) == 1
+
+
+async def test_for_a_meeting_that_does_not_exist_nobody_is_asked_for_help() -> None:
+    ending, told = await _visit(_Page(_walled(Reason.MEETING_NOT_FOUND)), _PATIENT.model_copy(update={"help_s": 20.0}))
+    assert (ending.reason, told.walls) == (Reason.MEETING_NOT_FOUND, [])

@@ -169,13 +169,14 @@ def test_a_contradiction_is_refused(status: State, event: Event, by: Source, att
 
 
 def test_what_waits_for_room_until_its_time_is_over_has_failed_for_want_of_room() -> None:
-    assert reason_of(Event.DEADLINE_PASSED, State.STARTING, waits_for_room=True) is Reason.NO_ROOM
+    assert reason_of(Event.DEADLINE_PASSED, State.STARTING, waits_for=Reason.NO_ROOM) is Reason.NO_ROOM
+    assert reason_of(Event.DEADLINE_PASSED, State.JOINING, waits_for=Reason.CAPTCHA) is Reason.CAPTCHA
 
 
 def test_that_a_launch_waits_for_room_is_put_on_record_once() -> None:
     first = decide(Snapshot(State.STARTING, 1), Event.ROOM_AWAITED, Source.RECONCILER, 1)
     assert isinstance(first, Applied)
-    waiting = Snapshot(State.STARTING, 1, waits_for_room=True)
+    waiting = Snapshot(State.STARTING, 1, waits_for=Reason.NO_ROOM)
     assert isinstance(decide(waiting, Event.ROOM_AWAITED, Source.DISPATCHER, 1), Ignored)
 
 

@@ -1,6 +1,7 @@
 # A stand-in for the official image of PostgreSQL where no registry can be reached: Debian's server behind the same
 # contract (POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB; data in /var/lib/postgresql/data). For checks only.
 FROM debian:bookworm-slim
+LABEL usher.standin="true"
 RUN apt-get update \
     && apt-get install -y --no-install-recommends postgresql-15 \
     && rm -rf /var/lib/apt/lists/* \

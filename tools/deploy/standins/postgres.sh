@@ -2,6 +2,8 @@
 # Makes the cluster and the database at the first start, then becomes the server.
 set -eu
 
+# Like the official image, it may be started as root, and does not stay it.
+[ "$(id -u)" != 0 ] || exec setpriv --reuid postgres --regid postgres --init-groups sh "$0"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     secret=$(mktemp)
     printf '%s' "$POSTGRES_PASSWORD" >"$secret"

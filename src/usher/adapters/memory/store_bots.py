@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from usher.adapters.memory.store_tables import Attendance, Lease, Part
-from usher.domain.lifecycle import LIVE
-from usher.ports import Acknowledgement, Beat, StoredCommand
+from usher.adapters.memory.store_change import owe_effect
+from usher.adapters.memory.store_tables import Attendance, CommandRow, Lease, Part
+from usher.domain.lifecycle import IN_MEETING, LIVE, Effect
+from usher.ports import MOST_PENDING, Acknowledgement, Beat, CommandFate, Order, Owed, StoredCommand, Unordered
 
 
 class MemoryCommands(Part):
@@ -25,6 +26,27 @@ class MemoryCommands(Part):
         sent = self._tables.sent_to(connection_id)
         newest = max(each.command.seq for each in sent if each.command.action == command.action)
         return replace(command, newest=said.seq == newest)
+
+    async def order(self, order: Order) -> StoredCommand | Unordered:
+        """Write a command that moves nothing."""
+        tables, meeting = self._tables, self._tables.meetings.get(order.meeting_id)
+        if meeting is None or meeting.status not in IN_MEETING:
+            return Unordered.NOT_IN_MEETING
+        if len(await self.pending(meeting.connection_id, after_seq=0)) >= MOST_PENDING:
+            return Unordered.TOO_MANY
+        seq, wanted = meeting.command_seq + 1, meeting.desired_configuration
+        tables.meetings[meeting.meeting_id] = replace(meeting, command_seq=seq)
+        text = order.text.replace("\x00", "")
+        command = StoredCommand(seq, meeting.connection_id, order.action, wanted, text=text)
+        tables.commands.setdefault(meeting.meeting_id, []).append(CommandRow(command))
+        owe_effect(tables, meeting, Owed(Effect.SEND_COMMAND, order.again_s))
+        return command
+
+    async def fate(self, meeting_id: int, seq: int) -> CommandFate | None:
+        """Return what became of a command."""
+        rows = (row for row in self._tables.commands.get(meeting_id, ()) if row.command.seq == seq)
+        row = next(rows, None)
+        return None if row is None else CommandFate(seq, row.command.action, row.outcome, row.detail or "")
 
 
 class MemoryLeases(MemoryCommands):

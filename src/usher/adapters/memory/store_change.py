@@ -7,7 +7,19 @@ from datetime import datetime, timedelta
 from usher.adapters.memory.store_tables import CommandRow, OwedRow, Tables
 from usher.domain.errors import InvariantBroken
 from usher.domain.lifecycle import IN_MEETING, TABLE, TERMINAL, Effect, Transition
-from usher.ports import EXPIRED, LANES, Change, Configuration, Meeting, MeetingEvent, Owed, Seat, StoredCommand, Void
+from usher.ports import (
+    EXPIRED,
+    LANES,
+    RECONFIGURE,
+    Change,
+    Configuration,
+    Meeting,
+    MeetingEvent,
+    Owed,
+    Seat,
+    StoredCommand,
+    Void,
+)
 
 _STEPS = {Seat.TAKE: 1, Seat.KEEP: 0, Seat.RELEASE: -1}
 _KNOWN = {(row.from_state, row.event, row.to_state) for row in TABLE}
@@ -44,18 +56,19 @@ def require_row(transition: Transition, meeting: Meeting | None) -> None:
 
 def owe(tables: Tables, meeting: Meeting, effects: Iterable[Owed]) -> None:
     """Write the effects of a transition to the outbox, and the word of it that the user's webhook is owed."""
-    notice = (Owed(Effect.NOTIFY),) if meeting.user_id in tables.webhooks else ()
-    for owed in (*effects, *notice):
-        row = OwedRow(
-            next(tables.ids),
-            meeting.meeting_id,
-            meeting.attempt,
-            LANES[owed.effect],
-            owed.effect,
-            tables.after(owed.delay_s),
-            version=meeting.version if owed in notice else None,
-        )
-        tables.outbox[row.effect_id] = row
+    for owed in effects:
+        owe_effect(tables, meeting, owed)
+    if meeting.user_id in tables.webhooks:
+        owe_effect(tables, meeting, Owed(Effect.NOTIFY), version=meeting.version)
+
+
+def owe_effect(tables: Tables, meeting: Meeting, owed: Owed, *, version: int | None = None) -> None:
+    """Write one effect to the outbox; `version` is of the event to tell, with `notify`."""
+    lane, due_at = LANES[owed.effect], tables.after(owed.delay_s)
+    effect_id = next(tables.ids)
+    tables.outbox[effect_id] = OwedRow(
+        effect_id, meeting.meeting_id, meeting.attempt, lane, owed.effect, due_at, version=version
+    )
 
 
 def _void(tables: Tables, wanted: Change, meeting: Meeting | None) -> Void | None:
@@ -74,8 +87,11 @@ def _void(tables: Tables, wanted: Change, meeting: Meeting | None) -> Void | Non
 def _changed(meeting: Meeting, wanted: Change, now: datetime) -> Meeting:
     to_state, retry = wanted.transition.to_state, wanted.next_connection_id is not None
     start_time = meeting.start_time or (now if to_state in IN_MEETING else None)
-    standing = replace(meeting, reason=None, failure_stage=None) if wanted.clear_reason else meeting
+    standing = (
+        replace(meeting, reason=None, failure_stage=None, failure_detail=None) if wanted.clear_reason else meeting
+    )
     configuration, desired = _configurations(meeting, wanted)
+    command_seq = meeting.command_seq + (wanted.command is not None)
     return replace(
         meeting,
         status=to_state,
@@ -87,13 +103,19 @@ def _changed(meeting: Meeting, wanted: Change, now: datetime) -> Meeting:
         desired_configuration=desired,
         reason=wanted.reason or standing.reason,
         failure_stage=wanted.failure_stage or standing.failure_stage,
+        failure_detail=_failure_detail(wanted) if wanted.failure_stage else standing.failure_detail,
         bot_container_id=wanted.workload or meeting.bot_container_id,
         deadline_at=_deadline(meeting, wanted, now),
         start_time=start_time,
         end_time=now if to_state in TERMINAL else meeting.end_time,
         updated_at=now,
-        command_seq=meeting.command_seq + (wanted.command is not None),
+        command_seq=command_seq,
+        configuration_seq=command_seq if wanted.command == RECONFIGURE else meeting.configuration_seq,
     )
+
+
+def _failure_detail(wanted: Change) -> str | None:
+    return wanted.detail.replace("\x00", "") or None
 
 
 def _deadline(meeting: Meeting, wanted: Change, now: datetime) -> datetime | None:
@@ -133,8 +155,8 @@ def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
             at=changed.updated_at,
         )
     )
-    if wanted.expire_commands:
-        for row in tables.commands.get(meeting_id, ()):
+    for row in tables.commands.get(meeting_id, ()):
+        if wanted.expire_commands or (wanted.expire_changes and row.command.action == RECONFIGURE):
             row.outcome = row.outcome or EXPIRED
     if wanted.command is not None:
         command = StoredCommand(

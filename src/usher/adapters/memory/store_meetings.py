@@ -187,4 +187,5 @@ def _meeting(meeting_id: int, new: NewMeeting, now: datetime) -> Meeting:
         created_at=now,
         updated_at=now,
         data={},
+        recording_enabled=new.recording_enabled,
     )

@@ -5,9 +5,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from usher.domain.lifecycle import Effect
+from usher.domain.lifecycle import LIVE, Effect
 from usher.domain.transcript import Segment
-from usher.ports import EXPIRED, Acknowledgement, Lane, Meeting, MeetingEvent, Session, StoredCommand, User, Webhook
+from usher.ports import (
+    CHAT,
+    EXPIRED,
+    LEAVE,
+    Acknowledgement,
+    ChatMessage,
+    Exhibit,
+    ExhibitContents,
+    Lane,
+    Meeting,
+    MeetingEvent,
+    Recording,
+    Session,
+    StoredChunk,
+    StoredCommand,
+    User,
+    Webhook,
+)
 
 Now = Callable[[], datetime]
 
@@ -89,10 +106,21 @@ class Tables:
     attendance: Attendance | None = None
     sessions: dict[tuple[int, str], Session] = field(default_factory=dict)
     segments: dict[int, dict[str, Segment]] = field(default_factory=dict)
+    exhibits: dict[int, list[tuple[Exhibit, ExhibitContents]]] = field(default_factory=dict)
+    chats: dict[int, list[ChatMessage]] = field(default_factory=dict)
+    recordings: dict[int, Recording] = field(default_factory=dict)
+    recording_chunks: dict[int, list[StoredChunk]] = field(default_factory=dict)
+    deletions: set[int] = field(default_factory=set)
 
     def after(self, seconds: float) -> datetime:
         """Return the moment that many seconds from now."""
         return self.now() + timedelta(seconds=seconds)
+
+    def current(self, connection_id: str) -> Meeting | None:
+        """Return the meeting whose current attempt has this connection, if it is not over."""
+        meeting = self.meetings.get(self.connections.get(connection_id, 0))
+        fits = meeting and meeting.connection_id == connection_id and meeting.status in LIVE
+        return meeting if fits else None
 
     def held(self, effect_id: int, token: str) -> OwedRow | None:
         """Return the claimed row, or None if the claim was lost."""
@@ -111,11 +139,16 @@ class Tables:
         if row is None:
             return None
         for older in sent:
-            if older.command.seq < said.seq:
+            if _makes_void(row.command, older.command):
                 older.outcome = older.outcome or EXPIRED
         if row.outcome in (None, EXPIRED):
             row.outcome, row.detail = said.outcome, said.detail
         return row.command
+
+
+def _makes_void(command: StoredCommand, older: StoredCommand) -> bool:
+    same = command.action in {older.action, LEAVE}
+    return same and older.action != CHAT and older.seq < command.seq
 
 
 class Part:

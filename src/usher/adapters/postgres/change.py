@@ -5,7 +5,7 @@ from usher.adapters.postgres.creation import NOTICES, owed_rows
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.rows import MEETING_COLUMNS, NO_STATE, meeting_from, sql, storable
 from usher.domain.lifecycle import IN_MEETING, TERMINAL
-from usher.ports import EXPIRED, Acknowledgement, Change, Meeting, Seat, Void
+from usher.ports import EXPIRED, RECONFIGURE, Acknowledgement, Change, Meeting, Seat, Void
 
 # Every part of one statement sees the same snapshot, and a part that has written cannot be taken back by a later
 # one. So the gates (claim, seat) only lock, the compare-and-set on the version decides, and all that is written is
@@ -60,10 +60,11 @@ _UNLEASE = """, unleased AS (
 _EXPIRE = sql(
     """, expired AS (
     UPDATE commands c SET outcome = '<expired>', acknowledged_at = now() FROM m
-    WHERE c.meeting_id = m.id AND c.acknowledged_at IS NULL
+    WHERE c.meeting_id = m.id AND c.acknowledged_at IS NULL<which>
 )""",
     expired=EXPIRED,
 )
+_CHANGES = f" AND c.action = '{RECONFIGURE}'"
 
 _WHY_NOT = """
 SELECT
@@ -148,6 +149,7 @@ def _assignments(wanted: Change, arguments: _Arguments) -> list[str]:
         parts += ["reason = $7"]
     if wanted.clear_reason or wanted.failure_stage is not None:
         parts += [f"failure_stage = {arguments.put(wanted.failure_stage, 'text')}"]
+        parts += ["failure_detail = " + ("NULL" if wanted.failure_stage is None else "nullif($8, '')")]
     if to_state in IN_MEETING:
         parts += ["start_time = coalesce(m.start_time, now())"]
     if to_state in TERMINAL:
@@ -158,6 +160,8 @@ def _assignments(wanted: Change, arguments: _Arguments) -> list[str]:
         parts += [f"bot_container_id = {arguments.put(wanted.workload, 'text')}"]
     if wanted.command is not None:
         parts += ["command_seq = m.command_seq + 1"]
+    if wanted.command == RECONFIGURE:
+        parts += ["configuration_seq = m.command_seq + 1"]
     return parts + _configurations(wanted, arguments)
 
 
@@ -208,8 +212,8 @@ def _writes(wanted: Change, arguments: _Arguments) -> str:
         writes += sql(_COMMAND, action=arguments.put(wanted.command, "text"))
     if wanted.acknowledgement is not None:
         writes += _acknowledge(wanted.acknowledgement, arguments)
-    if wanted.expire_commands:
-        writes += _EXPIRE
+    if wanted.expire_commands or wanted.expire_changes:
+        writes += sql(_EXPIRE, which="" if wanted.expire_commands else _CHANGES)
     if wanted.next_connection_id is not None:
         writes += _FORMER
     if wanted.transition.to_state in TERMINAL:

@@ -28,16 +28,16 @@ _FREE = """NOT EXISTS (
         WHERE l.user_id = $1 AND l.platform = $2 AND l.platform_specific_id = $3 AND l.status IN (<live>))"""
 
 _KEY_FREE = """ AND NOT EXISTS (
-        SELECT FROM idempotency_keys k WHERE k.user_id = $1 AND k.key = $15)"""
+        SELECT FROM idempotency_keys k WHERE k.user_id = $1 AND k.key = $16)"""
 
 _CREATE = """
 WITH seat AS (<seat>
 ), m AS (
     INSERT INTO meetings AS m (
         user_id, platform, platform_specific_id, meeting_url, bot_name, status, connection_id,
-        language, task, desired_language, desired_task, join_at, deadline_at)
+        language, task, desired_language, desired_task, recording_enabled, join_at, deadline_at)
     SELECT seat.id, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text, $8::text, $9::text, $8::text, $9::text,
-        $10::timestamptz,
+        $15::boolean, $10::timestamptz,
         coalesce($10::timestamptz - make_interval(secs => $11::float8), now() + make_interval(secs => $12::float8))
     FROM seat
     RETURNING m.id, m.user_id, m.status, m.version, m.attempt, m.deadline_at, m.created_at, m.updated_at
@@ -50,7 +50,7 @@ SELECT m.id, m.version, m.attempt, m.deadline_at, m.created_at, m.updated_at FRO
 
 _KEY = """, key AS (
     INSERT INTO idempotency_keys (user_id, key, body_sha256, meeting_id)
-    SELECT m.user_id, $15::text, $16::bytea, m.id FROM m
+    SELECT m.user_id, $16::text, $17::bytea, m.id FROM m
 )"""
 
 _WHY_NOT = sql(
@@ -116,6 +116,7 @@ async def _write(connection: Connection, new: NewMeeting) -> Created | None:
         new.deadline_s,
         new.transition.event,
         Source.USER,
+        new.recording_enabled,
         *key,
         *(owed.delay_s for owed in new.owed),
     )
@@ -147,13 +148,14 @@ def _made(new: NewMeeting, row: Row) -> Meeting:
         created_at=created_at,
         updated_at=updated_at,
         data={},
+        recording_enabled=new.recording_enabled,
     )
 
 
 @lru_cache(maxsize=64)
 def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...]) -> str:
     """Write the statement for a shape of request; each shape is prepared once a connection."""
-    rest = (_KEY if keyed else "") + owed_rows(effects, first=17 if keyed else 15) + NOTICES
+    rest = (_KEY if keyed else "") + owed_rows(effects, first=18 if keyed else 16) + NOTICES
     return sql(
         sql(_CREATE, seat=_SEAT if counted else _NO_SEAT_NEEDED),
         free=_FREE + (_KEY_FREE if keyed else ""),

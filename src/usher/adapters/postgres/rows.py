@@ -25,7 +25,8 @@ MEETING_COLUMNS = (
     "m.id, m.user_id, m.platform, m.platform_specific_id, m.meeting_url, m.bot_name, m.status, m.version, m.attempt, "
     "m.connection_id, m.stop_requested, m.language, m.task, m.desired_language, m.desired_task, m.reason, "
     "m.failure_stage, m.bot_container_id, m.deadline_at, m.join_at, m.start_time, m.end_time, m.created_at, "
-    "m.updated_at, m.data, m.command_seq"
+    "m.updated_at, m.data, m.command_seq, m.configuration_seq, m.failure_detail, "
+    "m.recording_enabled"
 )
 """What `meeting_from` reads, in its order, of a table called `m`."""
 
@@ -35,6 +36,13 @@ def sql(text: str, **pieces: str) -> str:
     for name, piece in pieces.items():
         text = text.replace(f"<{name}>", piece)
     return text
+
+
+LOCK_CURRENT = sql(
+    "SELECT m.id, m.attempt FROM meetings m WHERE m.connection_id = $1 AND m.status IN (<live>) FOR NO KEY UPDATE",
+    live=LIVE_STATES,
+)
+"""Finds the meeting whose current attempt has a connection, if it is not over, and holds it as it is."""
 
 
 def storable(text: str) -> str:

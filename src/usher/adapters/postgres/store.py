@@ -2,12 +2,15 @@
 
 from typing import Self
 
+from usher.adapters.postgres.chats import PostgresChats
 from usher.adapters.postgres.commands import PostgresCommands
+from usher.adapters.postgres.exhibits import PostgresExhibits
 from usher.adapters.postgres.leases import PostgresLeases
 from usher.adapters.postgres.meetings import PostgresMeetings
 from usher.adapters.postgres.old import PostgresOld
 from usher.adapters.postgres.outbox import PostgresOutbox
 from usher.adapters.postgres.pool import Database
+from usher.adapters.postgres.recordings import PostgresRecordings
 from usher.adapters.postgres.transcripts import PostgresTranscripts
 from usher.adapters.postgres.users import PostgresUsers
 
@@ -18,6 +21,9 @@ class PostgresStore(
     PostgresCommands,
     PostgresLeases,
     PostgresTranscripts,
+    PostgresExhibits,
+    PostgresChats,
+    PostgresRecordings,
     PostgresUsers,
     PostgresOld,
 ):

@@ -11,7 +11,7 @@ from usher.api.context import Context
 from usher.api.problems import responses
 from usher.app.bots import Wish
 from usher.domain.errors import Invalid
-from usher.domain.meeting import MeetingRef, meeting_from_id, meeting_from_url, parse_platform, require_joinable
+from usher.domain.meeting import MeetingRef, meeting_from_id, meeting_from_url, parse_platform
 from usher.ports import Configuration, IdempotencyKey
 from usher.protocol.rest import Accepted, BotRequest, ConfigurationRequest, MeetingBody, RunningBots
 
@@ -35,6 +35,7 @@ async def send_bot(
         bot_name=body.bot_name.strip() or "Usher",
         configuration=Configuration(body.language, body.task),
         join_at=body.join_at,
+        recording_enabled=body.recording_enabled,
         idempotency=key,
     )
     created = await call.context.bots.request(call.user.user_id, wish)
@@ -66,9 +67,8 @@ async def stop_bot(platform: str, native_meeting_id: str, call: ByUser) -> Accep
 
 def _ref(body: BotRequest, context: Context) -> MeetingRef:
     if body.meeting_url is not None:
-        return require_joinable(meeting_from_url(body.meeting_url, room_url=context.room_url))
+        return meeting_from_url(body.meeting_url, homes=context.homes)
     if body.platform is None or body.native_meeting_id is None:
         raise Invalid("no_meeting", "Name the meeting by meeting_url, or by platform and native_meeting_id.")
     platform = parse_platform(body.platform)
-    ref = meeting_from_id(platform, body.native_meeting_id, passcode=body.passcode, room_url=context.room_url)
-    return require_joinable(ref)
+    return meeting_from_id(platform, body.native_meeting_id, passcode=body.passcode, homes=context.homes)

@@ -4,10 +4,19 @@ import time
 from bisect import bisect_right
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 SAMPLE_RATE = 16_000
 _ANCHOR_EVERY = 5 * SAMPLE_RATE
 _MOST_ANCHORS = 4000
+
+
+class Moments(Protocol):
+    """Tells when samples were heard."""
+
+    def at(self, position: int) -> datetime:
+        """Return when the sample at `position` was heard."""
+        ...
 
 
 class SteadyClock:
@@ -23,7 +32,10 @@ class SteadyClock:
 
 
 class SampleClock:
-    """Maps positions of samples to moments. Anchored anew every few seconds, as audio clocks drift."""
+    """Maps positions of samples to moments. Anchored anew every few seconds, as audio clocks drift.
+
+    Several tracks may share it, if their positions are on one time line.
+    """
 
     def __init__(self, clock: SteadyClock) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""One track's sessions with the speech service: opened, kept, opened again where one breaks, finished in the end."""
+"""One speaker's sessions with the speech service: opened, kept, opened again where one breaks, finished in the end."""
 
 import asyncio
 import uuid
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 from websockets.exceptions import WebSocketException
 
-from usher.bot.audio.clock import SAMPLE_RATE, SampleClock
+from usher.bot.audio.clock import SAMPLE_RATE, Moments
 from usher.bot.audio.speech import Speech
 from usher.bot.audio.speech_session import SpeechSession
 from usher.bot.audio.tape import Tape
@@ -21,7 +21,7 @@ Publish = Callable[[SegmentEntry], None]
 
 
 class Listener:
-    """Keeps one track's audio flowing to the speech service, and its segments flowing back.
+    """Keeps one speaker's audio flowing to the speech service, and its segments flowing back.
 
     Audio stays on the tape until final text covers it, so that a broken connection loses none: the next session begins
     where the text of the last one ended.
@@ -29,8 +29,9 @@ class Listener:
     Args:
         meeting_id: Whose segments these are.
         speech: How to reach the service.
+        clock: When the samples on the tape were heard.
         publish: Takes entries for the segment stream.
-        speaker: Tells who is talking on this track.
+        speaker: Tells who that is.
         first_uid: Name of the first session; further ones get new names.
     """
 
@@ -38,7 +39,7 @@ class Listener:
         self,
         meeting_id: int,
         speech: Speech,
-        clock: SampleClock,
+        clock: Moments,
         publish: Publish,
         speaker: Callable[[], str | None],
         *,

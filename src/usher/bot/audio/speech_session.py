@@ -9,9 +9,10 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 
 from usher.bot.audio.clock import SAMPLE_RATE
+from usher.bot.audio.frames import count
 from usher.bot.audio.segments import SegmentReader
 from usher.bot.audio.speech import Speech
-from usher.bot.audio.tape import Tape, count
+from usher.bot.audio.tape import Tape
 from usher.protocol.segments import SpokenSegment
 from usher.protocol.whisper import (
     END_OF_AUDIO,

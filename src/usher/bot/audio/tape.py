@@ -5,9 +5,11 @@ import sys
 from collections import deque
 
 from usher.bot.audio.clock import SAMPLE_RATE
-from usher.bot.audio.receiver import Frame
+from usher.bot.audio.frames import SAMPLE_BYTES, Frame, count
 
-_BYTES = 4
+QUIET = 0.002
+"""Amplitude up to which nothing at all is to be heard."""
+
 _MOST_SAMPLES = 60 * SAMPLE_RATE
 
 
@@ -44,7 +46,7 @@ class Tape:
             return
         if gap:
             self.missing += gap
-            self._append(Frame(self.end, bytes(min(gap, _MOST_SAMPLES) * _BYTES)))
+            self._append(Frame(self.end, bytes(min(gap, _MOST_SAMPLES) * SAMPLE_BYTES)))
             self.end = frame.position
         self._append(frame)
 
@@ -68,14 +70,9 @@ class Tape:
                 self.dropped += count(gone)
 
 
-def count(frame: Frame) -> int:
-    """Return the number of samples in a frame."""
-    return len(frame.pcm) // _BYTES
-
-
-def is_loud(frame: Frame, threshold: float = 0.002) -> bool:
-    """Say whether anything at all can be heard in a frame."""
+def loudness(frame: Frame) -> float:
+    """Return the largest amplitude in a frame, 0 to 1."""
     samples = array.array("f", frame.pcm)
     if sys.byteorder == "big":
         samples.byteswap()
-    return max(samples, default=0.0) > threshold
+    return max(samples, default=0.0)

@@ -4,11 +4,21 @@ from collections.abc import Callable, Mapping
 
 from playwright.async_api import Page
 
+from usher.bot.platforms.google_meet.page import GoogleMeetPage
+from usher.bot.platforms.janus.page import JanusPage
 from usher.bot.platforms.port import JoinFailed, MeetingPage
 from usher.bot.platforms.room.page import RoomPage
+from usher.bot.platforms.teams.page import TeamsPage
+from usher.bot.platforms.zoom.page import ZoomPage
 from usher.domain.meeting import Platform
 
-_PAGES: Mapping[Platform, Callable[[Page], MeetingPage]] = {Platform.ROOM: RoomPage}
+_PAGES: Mapping[Platform, Callable[[Page], MeetingPage]] = {
+    Platform.JANUS: JanusPage,
+    Platform.ROOM: RoomPage,
+    Platform.TEAMS: TeamsPage,
+    Platform.GOOGLE_MEET: GoogleMeetPage,
+    Platform.ZOOM: ZoomPage,
+}
 
 
 def open_platform(platform: Platform, page: Page) -> MeetingPage:

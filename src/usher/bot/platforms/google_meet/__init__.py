@@ -1,0 +1,1 @@
+"""Google Meet, as a guest without an account."""

@@ -1,0 +1,1 @@
+"""The demo page of Janus' video room: a real third-party meeting server."""

@@ -1,0 +1,1 @@
+"""Microsoft Teams in the browser, as a guest."""

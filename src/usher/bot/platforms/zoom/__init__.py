@@ -1,0 +1,1 @@
+"""Zoom, in its public web client."""

@@ -1,0 +1,1 @@
+"""Addresses of meetings as people have them, platform by platform."""
