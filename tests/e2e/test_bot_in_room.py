@@ -152,7 +152,7 @@ async def test_its_page_is_killed(world: World) -> None:
     assert renderers
     for renderer in renderers:
         renderer.send_signal(signal.SIGKILL)
-    await world.ended(bot, 1, "crashed")
+    await world.ended(bot, 1, "page_crashed")
     await alice.sees("Usher", here=False)
 
 
@@ -163,7 +163,7 @@ async def test_the_driver_of_its_browser_is_killed(world: World) -> None:
     assert drivers
     for driver in drivers:
         driver.send_signal(signal.SIGKILL)
-    await world.ended(bot, 1, "crashed")
+    await world.ended(bot, 1, "page_crashed")
     await alice.sees("Usher", here=False)
 
 

@@ -60,4 +60,4 @@ async def at_once(ending: Awaitable[None]) -> None:
 
 def check_told(theatre: Theatre, kinds: Sequence[str]) -> None:
     """Check what the manager was told, and in which order."""
-    assert theatre.manager.kinds() == [*kinds, "exited"]
+    assert theatre.manager.kinds() == [*kinds, "exited"], theatre.manager.kinds()

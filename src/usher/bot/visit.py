@@ -53,6 +53,10 @@ _ENDINGS = {
 }
 
 
+_BLIND = Sighting(Presence.BROKEN)
+"""What is seen of a page that cannot be looked at several times running."""
+
+
 class Visit:
     """One visit, from the door to its end. It ends by itself; whoever wants it to end sooner cancels it."""
 
@@ -165,6 +169,8 @@ class Visit:
     async def _attend(self) -> Ending:
         while True:
             seen = await self._look()
+            if seen is _BLIND:
+                return Ending(1, Reason.PAGE_CRASHED, "the page is not to be seen any more")
             if seen.presence in _ENDINGS:
                 return _ENDINGS[seen.presence]
             self._watch.seen(seen)
@@ -181,7 +187,7 @@ class Visit:
             except (PlaywrightError, TimeoutError) as error:
                 log.warning("page_not_seen", error=type(error).__name__)
                 await asyncio.sleep(self._pace.on_the_way_s)
-        return Sighting(Presence.BROKEN)
+        return _BLIND
 
     def _absence(self, seen: Sighting) -> Ending | None:
         """Say when the bot has been out of the meeting for too long, without a word of the page why."""

@@ -24,8 +24,8 @@ class BotRequest(BaseModel):
 
     meeting_url: str | None = Field(
         default=None,
-        max_length=2000,
-        description="The address that people paste.",
+        max_length=20_000,
+        description="The address that people paste, or the invitation it stands in.",
         examples=["https://meet.google.com/abc-defg-hij"],
     )
     platform: str | None = Field(default=None, description="google_meet, teams, zoom or room.", examples=["room"])

@@ -269,3 +269,12 @@ async def test_a_name_that_google_does_not_let_in_is_the_bots_name_all_the_same(
         assert seen.wall is not None
         assert seen.wall.reason is Reason.BLOCKED
         assert not stage.bot.name, "it did not ask under another name"
+
+
+@on_google_meet
+async def test_a_page_that_lost_a_part_of_itself_on_the_way_is_opened_anew(stage: ReplicaStage) -> None:
+    async with guest(stage) as page:
+        await page.driver.page.route("**/replica/site/page.js", lambda route: route.abort(), times=1)
+        await page.join(stage.url, "Usher")
+        await seen_as(page, Presence.LOBBY)
+        assert stage.bot.opened == 1

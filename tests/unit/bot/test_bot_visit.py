@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Error as PlaywrightError
 
 from usher.bot.platforms import Person, Presence, Sighting
-from usher.bot.platforms.port import JoinFailed, Wall
+from usher.bot.platforms.port import JoinFailed, SignWatch, Wall
 from usher.bot.stay import Ending
 from usher.bot.visit import Pace, Visit, Watch
 from usher.domain.lifecycle import Reason
@@ -57,6 +57,9 @@ class _Page:
             await asyncio.Event().wait()
         if self._refuses is not None:
             raise self._refuses
+
+    def watch_signs(self, watch: SignWatch) -> None:
+        raise AssertionError(watch)
 
     async def resume(self) -> None:
         self.resumed += 1
@@ -129,8 +132,8 @@ async def test_the_way_from_the_lobby_may_lead_over_connecting() -> None:
         ([_sees(Presence.BROKEN)], 1, Reason.JOIN_FAILED),
         ([_MET, _sees(Presence.REMOVED)], 0, Reason.EVICTED),
         ([_MET, _sees(Presence.BROKEN)], 1, Reason.CONNECTION_LOST),
-        ([_MET, _MET, _BLIND], 1, Reason.CONNECTION_LOST),
-        ([_MET, _MET, TimeoutError()], 1, Reason.CONNECTION_LOST),
+        ([_MET, _MET, _BLIND], 1, Reason.PAGE_CRASHED),
+        ([_MET, _MET, TimeoutError()], 1, Reason.PAGE_CRASHED),
         ([_BLIND], 1, Reason.JOIN_FAILED),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import structlog
+from playwright.async_api import Locator
 
 from usher.bot.platforms.google_meet.roster import ASK, SCRIPT, complete, read_roster
 from usher.bot.platforms.port import ChatLine, Presence, Sighting
@@ -15,7 +16,8 @@ from usher.domain.lifecycle import Reason
 
 log = structlog.get_logger(__name__)
 
-_NAME_S = 45.0
+_NAME_S = 60.0
+_FORM_S = 20.0
 _DEVICE_S = 20.0
 _ASK_S = 45.0
 _KNOWN_WORDS_S = 10.0
@@ -78,11 +80,21 @@ class GoogleMeetPage(WebMeeting):
         """Write the name, until the field holds it: the page may draw the form anew meanwhile."""
         await self.driver.require_way()
         while True:
-            field = await self.driver.find("name")
+            field = await self._name_field()
             await field.fill(self.name, timeout=_DEVICE_S * 1000)
             await asyncio.sleep(_POLL_S)
             if await field.is_visible() and await field.input_value() == self.name:
                 return
+
+    async def _name_field(self) -> Locator:
+        """Find the field; a page that does not draw its form, as a part of it was lost on the way, is opened anew."""
+        try:
+            async with asyncio.timeout(_FORM_S):
+                return await self.driver.find("name")
+        except TimeoutError:
+            log.warning("form_missing")
+            await self.driver.page.reload(wait_until="domcontentloaded")
+            return await self.driver.find("name")
 
     async def _turn_off(self, control: str) -> None:
         """Press until the page no longer shows that the device is on; without devices it never did."""
