@@ -7,10 +7,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from tests.replicas.scenarios import NOT_THERE
 from tests.replicas.stage import House, ReplicaStage, open_house, replica_stage
 from tests.support.bot_theatre import Theatre, open_theatre
 
 from usher.domain.meeting import Platform
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the scenarios that do not exist on a platform."""
+    absent = [item for item in items if _platform_and_scenario(item) in NOT_THERE]
+    config.hook.pytest_deselected(items=absent)
+    items[:] = [item for item in items if item not in absent]
+
+
+def _platform_and_scenario(item: pytest.Item) -> tuple[str, str]:
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return str(given.get("house", "")), str(given.get("scenario", ""))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

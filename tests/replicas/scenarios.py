@@ -17,3 +17,8 @@ _ACTS = (scenes_door, scenes_inside, scenes_page, scenes_stop)
 
 SCENARIOS: Mapping[str, Play] = MappingProxyType({play.__name__: play for act in _ACTS for play in act.SCENES})
 """All of them, by name."""
+
+NOT_THERE: Mapping[tuple[str, str], str] = MappingProxyType(
+    {("teams", "a_block"): "no source tells of a guest whom Teams blocks other than by asking to sign in"}
+)
+"""Scenarios by platform that do not exist there, and why."""

@@ -8,12 +8,9 @@ from tests.replicas.voices import right_share
 from tests.support.bot_theatre import Theatre
 from tests.support.eventually import eventually
 
-from usher.domain.meeting import Platform
 from usher.protocol.commands import Leave, Say
 
 _ANN_HZ, _BOB_HZ = 440, 700
-# Pages whose only mark of a person is the name: who changes it is somebody else.
-_NAME_IS_ID = frozenset({Platform.TEAMS})
 
 
 async def removed(stage: Stage, theatre: Theatre) -> None:
@@ -75,7 +72,7 @@ async def two_speak_at_once(stage: Stage, theatre: Theatre) -> None:
 
 
 async def a_rename_keeps_the_voice(stage: ReplicaStage, theatre: Theatre) -> None:
-    """Who goes under another name is heard on under the new name: in the same session where the page knows an id."""
+    """Who goes under another name is heard on in the same session, under the new name."""
     ann = await stage.person("Ann", _ANN_HZ, host=True)
     bot = await admitted(stage, theatre)
     await theatre.named("Ann")
@@ -84,8 +81,7 @@ async def a_rename_keeps_the_voice(stage: ReplicaStage, theatre: Theatre) -> Non
     await theatre.command(bot, Leave(seq=1))
     await over(stage, theatre, bot, "stopped", departure="left")
     voices = [names - {None} for names in (await theatre.heard()).values() if names != {None}]
-    apart = stage.platform in _NAME_IS_ID
-    assert sorted(voices, key=len) == ([{"Ann"}, {"Ann Smith"}] if apart else [{"Ann", "Ann Smith"}])
+    assert voices == [{"Ann", "Ann Smith"}]
 
 
 async def the_chat_is_read(stage: ReplicaStage, theatre: Theatre) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import typer
 from pydantic import SecretStr
@@ -10,25 +11,34 @@ from usher.adapters.embedded.chromium import find_chromium
 from usher.bootstrap.addresses import homes
 from usher.cli.doctor import DoctorSettings, Finding, render, run_checks
 from usher.cli.doctor.platform import Trial, try_platform
+from usher.cli.doctor.replica import open_replica
 from usher.cli.output import console
 from usher.domain.errors import Invalid, UsherError
-from usher.domain.meeting import meeting_from_url, parse_platform
+from usher.domain.meeting import Platform, meeting_from_url, parse_platform
 from usher.settings import Settings
 
 
 def doctor_of_platform(platform: str, url: str, *, wait_s: float, show: bool) -> None:
-    """Go into a meeting as a bot would and print which steps hold."""
-    settings = Settings()
+    """Go into a meeting, or into a replica, as a bot would and print which steps hold."""
     try:
-        meeting = meeting_from_url(url, homes=homes(settings))
-        if meeting.platform is not parse_platform(platform):
-            raise Invalid("other_platform", f"That is the address of a {meeting.platform} meeting. Give --platform so.")
-        chromium = find_chromium(settings.bots.chromium).path
+        findings = asyncio.run(_try(parse_platform(platform), url, wait_s=wait_s, show=show))
     except UsherError as error:
-        console.print(render([Finding.of_error("address", error)]))
-        raise typer.Exit(1) from error
-    trial = Trial(meeting, chromium, headless=not show, sandbox=settings.bots.uses_sandbox, admission_s=wait_s)
-    _conclude(asyncio.run(_collect(try_platform(trial))))
+        findings = [Finding.of_error("meeting", error)]
+    _conclude(findings)
+
+
+async def _try(platform: Platform, url: str, *, wait_s: float, show: bool) -> list[Finding]:
+    async with AsyncExitStack() as stack:
+        settings = Settings()
+        chromium = find_chromium(settings.bots.chromium).path
+        if not url:
+            replica = await stack.enter_async_context(open_replica(platform))
+            url, chromium = replica.url, replica.browser
+        meeting = meeting_from_url(url, homes=homes(settings))
+        if meeting.platform is not platform:
+            raise Invalid("other_platform", f"That is a meeting on {meeting.platform}. Give --platform so.")
+        trial = Trial(meeting, chromium, headless=not show, sandbox=settings.bots.uses_sandbox, admission_s=wait_s)
+        return await _collect(try_platform(trial))
 
 
 def doctor() -> None:

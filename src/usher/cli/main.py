@@ -91,7 +91,7 @@ def doctor(
 ) -> None:
     """Try out Chromium, the speech model, database, Redis and audio capture, and say what to do about each.
 
-    With --platform and --url it goes into a meeting as a bot would and says which steps hold.
+    With --platform it goes into a meeting as a bot would and says which steps hold; without --url, into a replica.
 
     Example: usher doctor --platform google_meet --url https://meet.google.com/abc-defg-hij
     """
