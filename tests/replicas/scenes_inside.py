@@ -26,7 +26,7 @@ async def everybody_leaves(stage: Stage, theatre: Theatre) -> None:
     """It is left alone, and goes after its time."""
     ann = await stage.person("Ann", host=True)
     bot = await admitted(stage, theatre, alone_s=2.0)
-    await asyncio.sleep(2.0)
+    await theatre.met(bot)
     await ann.leave()
     await over(stage, theatre, bot, "left_alone", departure="left")
     check_told(theatre, INSIDE)
@@ -37,6 +37,7 @@ async def only_another_bot_stays(stage: Stage, theatre: Theatre) -> None:
     ann = await stage.person("Ann", host=True)
     await stage.person("Fireflies.ai Notetaker")
     bot = await admitted(stage, theatre, alone_s=2.0)
+    await theatre.met(bot)
     await asyncio.sleep(4.0)
     assert bot.process.returncode is None
     await ann.leave()

@@ -41,7 +41,7 @@ async def other_class_names(stage: ReplicaStage, theatre: Theatre) -> None:
     stage.meeting.appear(bare=True)
     ann = await stage.person("Ann", host=True)
     bot = await admitted(stage, theatre, alone_s=2.0)
-    await asyncio.sleep(2.0)
+    await theatre.met(bot)
     await ann.leave()
     await over(stage, theatre, bot, "left_alone", departure="left")
     check_told(theatre, INSIDE)

@@ -48,6 +48,10 @@ class Theatre:
         """Wait until the manager was told."""
         await eventually(lambda: kind in self.manager.kinds(), timeout_s=PATIENCE_S)
 
+    async def met(self, bot: BotProcess) -> None:
+        """Wait until the bot has noticed that somebody else is there."""
+        await eventually(lambda: any(e["event"] == "company_met" for e in bot.events()), timeout_s=PATIENCE_S)
+
     async def command(self, bot: BotProcess, command: Command) -> None:
         """Give the bot a command."""
         self.manager.commands.append(command.model_dump())

@@ -204,9 +204,14 @@ class Visit:
             return Ending(0, Reason.EVICTED, "the bot was put back into the lobby and not let in again")
         return Ending(1, Reason.CONNECTION_LOST, f"not back in the meeting within {patience_s:.0f} s")
 
+    def _meet(self) -> None:
+        if not self._met_somebody:
+            log.info("company_met")
+        self._met_somebody, self._alone_since = True, None
+
     def _loneliness(self, seen: Sighting) -> Ending | None:
         if any(not person.is_self and not person.is_bot for person in seen.people):
-            self._met_somebody, self._alone_since = True, None
+            self._meet()
             return None
         if not seen.people or seen.presence is not Presence.INSIDE:
             # The bot itself is not in the list either: the page shows no people, which says nothing about who is there.

@@ -1,13 +1,8 @@
 """What is known of Teams' page: every way is one that the browser takes, and what people write feigns no sign."""
 
-import os
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from usher.adapters.embedded.chromium import find_chromium
 from usher.bot.platforms.port import Presence
 from usher.bot.platforms.teams.page import TeamsPage
 from usher.bot.platforms.web.driver import Driver
@@ -38,38 +33,9 @@ def _line(number: int, text: str, sender: str = "", kind: str = "fui-ChatMessage
     return _LINE.format(number=number, text=text, head=head, kind=kind)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=find_chromium().path, chromium_sandbox=os.geteuid() != 0
-        )
-        yield await browser.new_page()
-        await browser.close()
-
-
 @pytest.fixture
 def driver(page: Page) -> Driver:
     return Driver(page, _KNOWN)
-
-
-@pytest.mark.parametrize("control", [*_KNOWN.controls, "chat_open", "chat_field", "chat_send"])
-async def test_every_way_to_a_control_is_one_that_the_browser_takes(driver: Driver, page: Page, control: str) -> None:
-    await page.set_content("")
-    for way in _KNOWN.ways(control):
-        assert await driver.first_visible([way], control) is None
-
-
-async def test_every_way_past_an_obstacle_is_one_that_the_browser_takes(driver: Driver, page: Page) -> None:
-    await page.set_content("")
-    for obstacle in _KNOWN.obstacles:
-        assert await driver.first_visible(obstacle.press, "obstacle") is None
-
-
-async def test_a_page_that_says_nothing_is_nowhere(driver: Driver, page: Page) -> None:
-    await page.set_content("<p>Microsoft Teams</p>")
-    seen = await driver.look()
-    assert (seen.presence, seen.wall, seen.people, seen.chat) == (Presence.CONNECTING, None, (), ())
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,8 @@
 """What is known of Zoom's page: every way is one that the browser takes, and what people write feigns no sign."""
 
-import os
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
-from usher.adapters.embedded.chromium import find_chromium
 from usher.bot.platforms.port import Presence
 from usher.bot.platforms.web.driver import Driver
 from usher.bot.platforms.web.knowledge import read_knowledge
@@ -39,38 +34,9 @@ def _inside(name: str = "Ann", more: str = "") -> str:
     return _TILES.format(name=name) + _BAR + more
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=find_chromium().path, chromium_sandbox=os.geteuid() != 0
-        )
-        yield await browser.new_page()
-        await browser.close()
-
-
 @pytest.fixture
 def driver(page: Page) -> Driver:
     return Driver(page, _KNOWN)
-
-
-@pytest.mark.parametrize("control", [*_KNOWN.controls, "chat_open"])
-async def test_every_way_to_a_control_is_one_that_the_browser_takes(driver: Driver, page: Page, control: str) -> None:
-    await page.set_content("")
-    for way in _KNOWN.ways(control):
-        assert await driver.first_visible([way], control) is None
-
-
-async def test_every_way_past_an_obstacle_is_one_that_the_browser_takes(driver: Driver, page: Page) -> None:
-    await page.set_content("")
-    for obstacle in _KNOWN.obstacles:
-        assert await driver.first_visible(obstacle.press, "obstacle") is None
-
-
-async def test_a_page_that_says_nothing_is_nowhere(driver: Driver, page: Page) -> None:
-    await page.set_content("<p>Zoom is protected by reCAPTCHA and their Privacy Policy and Terms of Service apply.</p>")
-    seen = await driver.look()
-    assert (seen.presence, seen.wall, seen.people, seen.chat) == (Presence.CONNECTING, None, (), ())
 
 
 async def test_everything_that_is_pressed_has_ways() -> None:

@@ -4,14 +4,19 @@ import asyncio
 from abc import ABC, abstractmethod
 from pathlib import Path
 
+import structlog
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 
-from usher.bot.platforms.port import NotPossible, Presence, Sighting, SignWatch
+from usher.bot.platforms.port import NotPossible, Presence, Sighting, SignWatch, first_line
 from usher.bot.platforms.web.driver import Driver
 from usher.bot.platforms.web.knowledge import Chat, read_knowledge
 
+log = structlog.get_logger(__name__)
+
 _OPEN_S = 60.0
+_OPEN_TRIES = 3
+_OPEN_AGAIN_S = 1.0
 _SAY_S = 15.0
 _LEAVE_S = 6.0
 
@@ -84,7 +89,17 @@ class WebMeeting(ABC):
                 await self._confirm_leave()
 
     async def _open(self, url: str) -> None:
-        await self.driver.page.goto(url, wait_until="domcontentloaded", timeout=_OPEN_S * 1000)
+        """Open the page; a network that changes in this moment is given another chance."""
+        for tries_left in reversed(range(_OPEN_TRIES)):
+            try:
+                await self.driver.page.goto(url, wait_until="domcontentloaded", timeout=_OPEN_S * 1000)
+            except PlaywrightError as error:
+                if not tries_left or "net::ERR_" not in str(error):
+                    raise
+                log.info("page_not_opened", error=first_line(error))
+                await asyncio.sleep(_OPEN_AGAIN_S)
+            else:
+                return
 
     async def _write(self, chat: Chat, text: str) -> None:
         field = await self.driver.first_visible(chat.field, "chat_field")
