@@ -47,3 +47,11 @@ async def test_a_page_that_says_nothing_is_nowhere(driver: Driver, page: Page) -
 async def test_the_facts_have_a_date_and_a_source(driver: Driver) -> None:
     assert driver.knowledge.checked.year >= 2026
     assert driver.knowledge.source
+
+
+async def test_a_page_that_goes_elsewhere_is_looked_at_there(driver: Driver, page: Page) -> None:
+    """Pages send themselves on, some of them many times: a look falls between two documents now and then."""
+    await page.goto("data:text/html,<script>setTimeout(() => location.reload(), 20)</script><p>Hello")
+    for _ in range(30):
+        assert (await driver.look()).presence is Presence.CONNECTING
+    await page.goto("about:blank")

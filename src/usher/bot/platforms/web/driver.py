@@ -39,6 +39,9 @@ _IS_IN_FRONT = """(element) => {
   return met === null || element.contains(met);
 }"""
 
+_IN_MOTION = ("Execution context was destroyed", "Cannot find context", "Frame was detached")
+"""How the browser's library says that a document gave way to the next one while it was looked at."""
+
 _PRESENCES = (
     ("removed", Presence.REMOVED),
     ("ended", Presence.ENDED),
@@ -224,8 +227,15 @@ class Driver:
             await (await self.scopes())[0].evaluate(self._signs.script, self._signs.argument(people))
 
     async def _see(self) -> dict[str, Any]:
+        """Look at every scope; a page that goes to another address in this moment is looked at there."""
         async with asyncio.timeout(_LOOK_S):
-            return _together([await scope.evaluate(_LOOK, self._facts) for scope in await self.scopes()])
+            while True:
+                try:
+                    return _together([await scope.evaluate(_LOOK, self._facts) for scope in await self.scopes()])
+                except PlaywrightError as error:
+                    if not any(sign in str(error) for sign in _IN_MOTION):
+                        raise
+                    await asyncio.sleep(_POLL_S)
 
     async def scopes(self) -> list[Page | Frame]:
         """Return where to look: in the frame that the client runs in, if there is one, and in the page around it."""
