@@ -1,7 +1,9 @@
 """What is known of any web client has a form that the browser takes, and an empty page shows nothing of it."""
 
+import itertools
+
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 
 from usher.bot.platforms.google_meet.page import GoogleMeetPage
 from usher.bot.platforms.janus.page import JanusPage
@@ -50,8 +52,16 @@ async def test_the_facts_have_a_date_and_a_source(driver: Driver) -> None:
 
 
 async def test_a_page_that_goes_elsewhere_is_looked_at_there(driver: Driver, page: Page) -> None:
-    """Pages send themselves on, some of them many times: a look falls between two documents now and then."""
-    await page.goto("data:text/html,<script>setTimeout(() => location.reload(), 20)</script><p>Hello")
-    for _ in range(30):
+    """Pages send themselves on, some of them several times: a look falls between two documents now and then."""
+    loads = itertools.count()
+
+    async def serve(route: Route) -> None:
+        moving = "<script>setTimeout(() => location.reload(), 20)</script>" if next(loads) < 20 else ""
+        await route.fulfill(body=f"{moving}<p>Hello{'<p>there' * 2000}", content_type="text/html")
+
+    await page.route("http://moving.example/", serve)
+    await page.goto("http://moving.example/", wait_until="commit")
+    for _ in range(10):
         assert (await driver.look()).presence is Presence.CONNECTING
     await page.goto("about:blank")
+    await page.unroute_all()
