@@ -8,7 +8,7 @@ from urllib.parse import SplitResult
 from usher.domain.addresses import google_meet, here, teams, zoom
 from usher.domain.addresses.named import Found, Homes, MeetingRef, Platform
 from usher.domain.addresses.pasted import host_in, links, unwrapped
-from usher.domain.addresses.reading import bad_url, check_passcode, host_of, split
+from usher.domain.addresses.reading import bad_url, check_passcode, host_of, split, without_gaps
 from usher.domain.errors import Invalid
 
 __all__ = [
@@ -51,13 +51,13 @@ _RULES: Mapping[Platform, _Rules] = {
         teams.NATIVE_ID,
         teams.EXAMPLE,
         lambda native_id, passcode, _homes: teams.url(native_id, passcode),
-        teams.tidy,
+        without_gaps,
     ),
     Platform.ZOOM: _Rules(
         zoom.NATIVE_ID,
         zoom.EXAMPLE,
         lambda native_id, passcode, _homes: zoom.url(native_id, passcode),
-        zoom.tidy,
+        without_gaps,
     ),
     Platform.JANUS: _Rules(here.JANUS_ID, "1234", lambda native_id, _passcode, homes: here.janus_url(native_id, homes)),
     Platform.ROOM: _Rules(

@@ -85,11 +85,6 @@ def _linked(host: str, inner: SplitResult, rest: list[str]) -> Found:
     return Found(derived_id(thread), None, address + tenant)
 
 
-def tidy(native_id: str) -> str:
-    """Return the number without gaps."""
-    return without_gaps(native_id)
-
-
 def url(native_id: str, passcode: str | None) -> str:
     """Return where to join a meeting with a number.
 

@@ -79,11 +79,6 @@ def _event(path: list[str]) -> Found:
     return Found(derived_id(f"{kind}/{event}"), None, f"https://{_EVENTS}/{kind}/{event}")
 
 
-def tidy(native_id: str) -> str:
-    """Return the number without gaps."""
-    return without_gaps(native_id)
-
-
 def url(native_id: str, passcode: str | None) -> str:
     """Return where to join a meeting with a number.
 

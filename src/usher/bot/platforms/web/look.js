@@ -1,5 +1,5 @@
 /**
- * One look at the page. Takes what `look.py` makes of the platform's knowledge, and changes nothing on the page.
+ * One look at the page. Takes what `driver.py` makes of the platform's knowledge, and changes nothing on the page.
  * Returns { matched, walls, obstacles, people, chat }: names of the signs that hold with what they were told by.
  */
 (facts) => {
