@@ -47,12 +47,18 @@ trap 'exit 130' INT TERM
 
 sh "$root/tools/deploy/build_images.sh"
 
-# Give the cluster an image, unless the one of this id was given before.
+to_images() {
+    ctr -a "$cluster/run/containerd.sock" -n k8s.io images "$@"
+}
+
+# Give the cluster an image, unless it has the one of this id.
 give() {
     id=$(docker image inspect --format '{{.Id}}' "$1")
     mark=$cluster/given-$(echo "$1" | tr ':/' '--')
-    [ "$(cat "$mark" 2>/dev/null)" != "$id" ] || return 0
-    docker save "$1" | ctr -a "$cluster/run/containerd.sock" -n k8s.io images import - >/dev/null
+    if [ "$(cat "$mark" 2>/dev/null)" = "$id" ] && to_images ls -q | grep -qF "$1"; then
+        return 0
+    fi
+    docker save "$1" | to_images import - >/dev/null
     echo "$id" >"$mark"
 }
 for image in usher-manager:check usher-bot:check usher-transcription:check postgres:17 valkey/valkey:8.1; do

@@ -135,6 +135,7 @@ failCgroupV1: false
 failSwapOn: false
 oomScoreAdj: 0
 makeIPTablesUtilChains: false
+imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 100Mi, nodefs.available: "1%", imagefs.available: "1%"}
 nodeStatusUpdateFrequency: 2s
 serializeImagePulls: false
@@ -185,11 +186,12 @@ start_node() {
         spawn containerd containerd --config "$home/containerd.toml"
     fi
     await test -S "$containerd"
-    if [ ! -e "$home/images.done" ]; then
-        python3 "$here/images.py" "$bin/pause" "$home/images.tar"
-        ctr -a "$containerd" -n k8s.io images import "$home/images.tar" >/dev/null
-        mv "$home/images.tar" "$home/images.done"
+    if [ ! -e "$home/images.tar" ]; then
+        python3 "$here/images.py" "$bin/pause" "$home/images.part"
+        mv "$home/images.part" "$home/images.tar"
     fi
+    # Whatever became of those of an earlier start.
+    ctr -a "$containerd" -n k8s.io images import "$home/images.tar" >/dev/null
     runs kubelet || spawn kubelet "$bin/kubelet" --config "$home/kubelet.yaml" --kubeconfig "$keys/kubelet.kubeconfig" \
         --root-dir "$home/kubelet" --hostname-override "$node" --node-ip "$node_address"
     await node_is_ready
