@@ -12,6 +12,7 @@ ON_THE_WAY = ("joining", "awaiting_admission")
 INSIDE = (*ON_THE_WAY, "started")
 
 _AT_ONCE_S = 20.0
+_WALLS = ("captcha", "blocked", "sign_in_required", "meeting_not_found")
 _PATIENCE = {
     "join_s": 60.0,
     "admission_s": 60.0,
@@ -47,9 +48,13 @@ def check_manners(stage: Stage) -> None:
 async def over(
     stage: Stage, theatre: Theatre, bot: BotProcess, reason: str, *, exit_code: int = 0, departure: Departure = "over"
 ) -> None:
-    """Check how the bot ends, and how it went from the call."""
+    """Check how the bot ends, how it went from the call, and what it showed of a page on which it did not get on."""
     await theatre.ended(bot, exit_code, reason)
     await stage.gone(departure)
+    shown = [one for one in theatre.manager.evidence if one["reason"] == reason]
+    assert len(shown) == (1 if exit_code or reason in _WALLS else 0), theatre.manager.evidence
+    if reason in _WALLS:
+        assert all(shown[0][part] for part in ("step", "screenshot", "tree")), shown
 
 
 async def at_once(ending: Awaitable[None]) -> None:
