@@ -1,7 +1,6 @@
 """What every store has to do: creating meetings and finding them again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +12,6 @@ from tests.contract.store_worlds import (
     decided,
     new_meeting,
     new_user,
-    opened,
     request,
     schedule,
     walk,
@@ -27,22 +25,6 @@ from usher.ports import Configuration, IdempotencyKey, Lane, Owed, Page, Store
 
 STOP = (Event.STOP_REQUESTED, Source.USER)
 KEY = IdempotencyKey("order-66", b"a" * 32)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def world(dsn: str | None) -> AsyncIterator[World]:
-    async with opened(dsn) as made:
-        yield made
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    return world.store
 
 
 async def test_a_created_meeting_is_as_it_was_asked_for(store: Store) -> None:

@@ -1,10 +1,8 @@
 """What every store has to do for bots: late commands, segments that are asked about, seats that never come."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from tests.contract.store_worlds import (
     ADMITTED,
     POLICY,
@@ -12,7 +10,6 @@ from tests.contract.store_worlds import (
     decided,
     new_meeting,
     new_user,
-    opened,
     request,
     schedule,
     walk,
@@ -37,22 +34,6 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 STOP = (Event.STOP_REQUESTED, Source.USER)
 GERMAN = Configuration("de", "translate")
 A_DAY_S = 24 * 3600.0
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def world(dsn: str | None) -> AsyncIterator[World]:
-    async with opened(dsn) as made:
-        yield made
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    return world.store
 
 
 async def asked(store: Store, meeting: Meeting, wanted: Configuration = GERMAN) -> Meeting:

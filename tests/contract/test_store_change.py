@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +12,6 @@ from tests.contract.store_worlds import (
     decided,
     new_meeting,
     new_user,
-    opened,
     schedule,
     walk,
     written,
@@ -27,22 +25,6 @@ LAUNCH_BEGUN = (Event.LAUNCH_BEGUN, Source.DISPATCHER)
 LAUNCH_FAILED = (Event.LAUNCH_FAILED, Source.DISPATCHER)
 STOP = (Event.STOP_REQUESTED, Source.USER)
 GERMAN = Configuration("de", "translate")
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def world(dsn: str | None) -> AsyncIterator[World]:
-    async with opened(dsn) as made:
-        yield made
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    return world.store
 
 
 async def unchanged(store: Store, meeting: Meeting) -> bool:

@@ -1,11 +1,9 @@
 """What every store has to do for commands that move no meeting: chat messages and names."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import pytest
-from tests.contract.store_worlds import ADMITTED, World, decided, new_meeting, opened, walk, written
+from tests.contract.store_worlds import ADMITTED, World, decided, new_meeting, walk, written
 
 from usher.domain.lifecycle import Effect, Event, Source
 from usher.ports import (
@@ -24,22 +22,6 @@ from usher.ports import (
 )
 
 STOP = (Event.STOP_REQUESTED, Source.USER)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def world(dsn: str | None) -> AsyncIterator[World]:
-    async with opened(dsn) as made:
-        yield made
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    return world.store
 
 
 async def inside(store: Store) -> Meeting:

@@ -1,11 +1,9 @@
 """What every store has to do with recordings."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
-from tests.contract.store_worlds import ADMITTED, new_meeting, new_user, opened, request, walk
+from tests.contract.store_worlds import ADMITTED, new_meeting, new_user, request, walk
 
 from usher.domain.lifecycle import Event, Source
 from usher.ports import (
@@ -24,17 +22,6 @@ NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 SAID = FileDescription(started_at=NOW)
 LEFT = (Event.LEFT, Source.BOT)
 RETRIED = ((Event.CRASHED, Source.BOT), (Event.RETRY_GRANTED, Source.DISPATCHER))
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def store(dsn: str | None) -> AsyncIterator[Store]:
-    async with opened(dsn) as world:
-        yield world.store
 
 
 def chunk(number: int, content: bytes = b"a", name: str = MIXED, size_bytes: int = 100) -> NewChunk:

@@ -1,11 +1,9 @@
 """What every store has to do with what bots see of a page: evidence and chat."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
-from tests.contract.store_worlds import ADMITTED, World, new_meeting, opened, walk
+from tests.contract.store_worlds import ADMITTED, new_meeting, walk
 
 from usher.domain.lifecycle import Event, Source
 from usher.ports import MOST_EXHIBITS, ExhibitContents, Meeting, Store
@@ -15,22 +13,6 @@ from usher.protocol.evidence import Evidence
 JPEG = b"\xff\xd8\xff a picture \x00 \xff"
 RETRY = ((Event.CRASHED, Source.BOT), (Event.RETRY_GRANTED, Source.DISPATCHER), *ADMITTED)
 LEFT = (Event.LEFT, Source.BOT)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def world(dsn: str | None) -> AsyncIterator[World]:
-    async with opened(dsn) as made:
-        yield made
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    return world.store
 
 
 async def inside(store: Store) -> Meeting:

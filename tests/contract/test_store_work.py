@@ -1,7 +1,6 @@
 """What every store has to do: effects, leases, transcripts and users."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,7 +12,6 @@ from tests.contract.store_worlds import (
     decided,
     new_meeting,
     new_user,
-    opened,
     request,
     walk,
     written,
@@ -26,22 +24,6 @@ from usher.ports import Backlog, Claim, HeardSegment, Lane, Meeting, Owed, Sessi
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 STOP = (Event.STOP_REQUESTED, Source.USER)
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def dsn(request: pytest.FixtureRequest) -> str | None:
-    return request.getfixturevalue("database_dsn") if request.param == "postgres" else None
-
-
-@pytest.fixture
-async def world(dsn: str | None) -> AsyncIterator[World]:
-    async with opened(dsn) as made:
-        yield made
-
-
-@pytest.fixture
-def store(world: World) -> Store:
-    return world.store
 
 
 async def owing(store: Store, *owed: Owed) -> Meeting:
