@@ -180,6 +180,13 @@ class BotSettings(_Group):
         description="Chromium's own sandbox; default: on, save for root, where Chromium refuses it, and in images that "
         "are not run by the docker launcher, which alone brings a profile that allows it.",
     )
+    speech_backlog_min: float = Field(
+        default=60.0,
+        ge=0,
+        le=24 * 60,
+        description="Minutes of speech, of all speakers of a meeting together, that a bot keeps in its folder for "
+        "temporary files while the speech service is away or behind; each takes up to 2 MB.",
+    )
     janus_url: str | None = Field(
         default=None, description="Page of Janus' video room demo that bots may join, …/mvideoroomtest.html."
     )

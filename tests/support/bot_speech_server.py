@@ -19,6 +19,7 @@ from usher.protocol.whisper import END_OF_AUDIO, EXTENSIONS_HEADER, SAMPLE_RATE_
 
 LEAST_ENERGY = 0.005
 _SCALE = 1000
+_STEP_BYTES = 1600 * 4
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Stream:
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     ended: bool = False
     pieces: int = 0
+    longest_frame_bytes: int = 0
 
     @property
     def uid(self) -> str:
@@ -105,6 +107,14 @@ class SpeechServer:
                 return
 
     async def _hear(self, socket: ServerConnection, stream: Stream, pcm: bytes) -> bool:
+        """Hear a frame in steps, so that long ones are as good as short ones."""
+        stream.longest_frame_bytes = max(stream.longest_frame_bytes, len(pcm))
+        for begin in range(0, len(pcm), _STEP_BYTES):
+            if not await self._hear_step(socket, stream, pcm[begin : begin + _STEP_BYTES]):
+                return False
+        return True
+
+    async def _hear_step(self, socket: ServerConnection, stream: Stream, pcm: bytes) -> bool:
         stream.pcm.frombytes(pcm)
         stream.arrivals.append((time.monotonic(), len(stream.pcm)))
         if self.nonsense is not None:
@@ -118,20 +128,25 @@ class SpeechServer:
             return False
         if self.disconnect_after is not None and len(stream.pcm) >= self.disconnect_after:
             self.disconnect_after = None
+            if not self.stock:
+                await self._end(socket, stream)
             await _say(socket, stream.uid, message="DISCONNECT")
             return False
         return True
 
     async def _speak(self, socket: ServerConnection, stream: Stream) -> None:
-        while len(stream.pcm) >= (stream.pieces + 1) * SAMPLE_RATE_HZ:
+        # Of the stock server only more speech ends an utterance, silence does not.
+        length = _sounding(stream.pcm) if self.stock else len(stream.pcm)
+        while length >= (stream.pieces + 1) * SAMPLE_RATE_HZ:
             await self._say_piece(socket, stream, completed=True)
             stream.pieces += 1
-        if len(stream.pcm) >= (stream.pieces + 0.5) * SAMPLE_RATE_HZ:
+        if length >= (stream.pieces + 0.5) * SAMPLE_RATE_HZ:
             await self._say_piece(socket, stream, completed=False)
 
     async def _say_piece(self, socket: ServerConnection, stream: Stream, *, completed: bool) -> None:
         begin = stream.pieces * SAMPLE_RATE_HZ
         piece = stream.pcm[begin : begin + SAMPLE_RATE_HZ]
+        piece = piece[: _sounding(piece)]
         if _energy(piece) < LEAST_ENERGY:
             return
         text = f"heard {round(piece[0] * _SCALE)} to {round(piece[-1] * _SCALE)}"
@@ -190,6 +205,14 @@ def tone(value: float, seconds: float) -> bytes:
 
 def _energy(pcm: "array.array[float]") -> float:
     return math.sqrt(sum(sample * sample for sample in pcm) / len(pcm)) if pcm else 0.0
+
+
+def _sounding(pcm: "array.array[float]") -> int:
+    """Number of samples without the silence at the end."""
+    length = len(pcm)
+    while length and not pcm[length - 1]:
+        length -= 1
+    return length
 
 
 async def _say(socket: ServerConnection, uid: str, **message: Any) -> None:  # noqa: ANN401 - JSON

@@ -41,6 +41,7 @@ class Specifier:
             manager_url=bots_url(settings),
             redis_url=SecretStr(self._redis_url(bot)),
             transcription_url=settings.transcription.url or "",
+            speech_backlog_min=settings.bots.speech_backlog_min,
             chromium=settings.bots.chromium,
             headless=settings.bots_are_headless,
             sandbox=settings.bots_use_sandbox,

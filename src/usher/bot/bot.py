@@ -140,6 +140,11 @@ class Bot:
         """Wish that the bot leaves the meeting, hands in what it heard, and ends. Idempotent."""
         self._leave.set()
 
+    @property
+    def is_told_to_leave(self) -> bool:
+        """Whether somebody waits for it to end."""
+        return self._leave.is_set() or self.callbacks.over.is_set()
+
     async def run(self) -> int:
         """Make the stay, hand in what is left, say goodbye, and return the exit code.
 
@@ -174,7 +179,7 @@ class Bot:
 
     def _interruption(self) -> Ending:
         """Return why a stay has to end that goes on by itself."""
-        if self._leave.is_set() or self.callbacks.over.is_set():
+        if self.is_told_to_leave:
             return _STOPPED
         died = any(task.done() and not task.cancelled() and task.exception() for task in self._tasks)
         return Ending(1, Reason.CRASHED, "a part of the bot died" if died else "the manager was away")

@@ -65,6 +65,12 @@ class Callbacks:
         """Settle what the last word is going to be. It counts as unanswered from now on."""
         self._last_word = {"exit_code": exit_code, "reason": reason.value, "detail": detail[:_MOST_DETAIL]}
 
+    def add_to_exit(self, remark: str) -> None:
+        """Add to what the prepared last word says for people."""
+        if self._last_word:
+            said = "; ".join(filter(None, (self._last_word["detail"], remark)))
+            self._last_word["detail"] = said[:_MOST_DETAIL]
+
     def report_exit(self) -> None:
         """Queue the last word that was prepared."""
         last_word, self._last_word = self._last_word, {}

@@ -27,7 +27,9 @@ from usher.protocol.last_words import MOST_BYTES
 log = structlog.get_logger(__name__)
 
 _REDIS_S = 5.0
-_HANGING_S = 90.0
+_HANGING_S = 120.0
+_LAST_TEXT_S = 45.0
+_WORTH_TELLING_S = 2.0
 
 
 async def run(
@@ -84,6 +86,7 @@ class _Session:
             speech,
             self.bot.publisher.publish,
             self._recorder if configuration.recording else None,
+            backlog_s=configuration.speech_backlog_min * 60.0,
         )
         company = Company(ears=self._ears, seen=self._seen, failed=self._failed, over=self._last_resort)
         self._attendance = Attendance(configuration, company)
@@ -115,7 +118,11 @@ class _Session:
         return CommandOutcome(outcome="applied")
 
     async def _finish(self) -> None:
-        await asyncio.gather(self._ears.finish(), self._recorder.finish())
+        # Who is told to leave has the grace for it, and no more.
+        within_s = None if self.bot.is_told_to_leave else _LAST_TEXT_S
+        unheard_s, _ = await asyncio.gather(self._ears.finish(within_s), self._recorder.finish())
+        if unheard_s > _WORTH_TELLING_S:
+            self.bot.callbacks.add_to_exit(f"{unheard_s:.0f} s of sound were not transcribed")
 
     def _last_resort(self) -> None:
         if not self._doomed:

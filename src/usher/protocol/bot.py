@@ -50,6 +50,9 @@ class BotConfiguration(BaseModel):
     manager_url: str = Field(description="Base URL of the manager, without trailing slash.")
     redis_url: SecretStr = Field(description="Redis with the bot's own account.")
     transcription_url: str = Field(description="WebSocket URL of a WhisperLive server.")
+    speech_backlog_min: float = Field(
+        default=60.0, ge=0, description="Minutes of speech that are kept on disk while the speech service is away."
+    )
     chromium: Path | None = Field(default=None, description="Browser to use; None for the first one found.")
     headless: bool = True
     sandbox: bool = Field(default=True, description="Chromium's own sandbox; off only where the system forbids it.")

@@ -13,12 +13,14 @@ import structlog
 from usher.bot.audio.attribution import Attributed, Attribution
 from usher.bot.audio.clock import SAMPLE_RATE, Moments, SampleClock, SteadyClock
 from usher.bot.audio.clues import Clues
+from usher.bot.audio.door import Door
 from usher.bot.audio.frames import SAMPLE_BYTES, Frame, count
 from usher.bot.audio.lane import Lane
 from usher.bot.audio.listener import Listener, Publish
+from usher.bot.audio.reels import Reels
 from usher.bot.audio.sound import Sound
 from usher.bot.audio.speech import Speech
-from usher.bot.audio.tape import loudness
+from usher.bot.audio.tape import Tape, loudness
 from usher.bot.platforms.port import Sighting
 from usher.protocol.commands import Task
 
@@ -30,6 +32,8 @@ _MOST_NAMES = 2000
 _MOST_NAME = 255
 _STALLED = 2 * SAMPLE_RATE
 _IDLE = 120 * SAMPLE_RATE
+_IDLE_WHILE_OTHERS_WAIT = 5 * SAMPLE_RATE
+_MOST_RETIRED = 100
 _OUTPUT_AFTER_REMOTE = 10 * SAMPLE_RATE
 _OUTPUT_TURN = SAMPLE_RATE
 
@@ -100,10 +104,18 @@ class TrackEars:
         speech: How to reach the speech service.
         publish: Takes entries for the segment stream.
         witness: Told of all sound as well.
+        backlog_s: Seconds of sound, of all speakers together, that are kept on disk for the speech service at most.
     """
 
     def __init__(
-        self, meeting_id: int, connection_id: str, speech: Speech, publish: Publish, witness: Witness | None = None
+        self,
+        meeting_id: int,
+        connection_id: str,
+        speech: Speech,
+        publish: Publish,
+        witness: Witness | None = None,
+        *,
+        backlog_s: float = 0.0,
     ) -> None:
         self._meeting_id = meeting_id
         self._first_uid: str | None = connection_id
@@ -118,7 +130,10 @@ class TrackEars:
         self._lanes: dict[str, list[Lane]] = {}
         self._names: OrderedDict[str, str] = OrderedDict()
         self._own: set[str] = set()
-        self._ended: set[asyncio.Task[None]] = set()
+        self._door = Door(speech.patience.retry_s)
+        self._reels = Reels(backlog_s) if backlog_s > 0 else None
+        self._retired: dict[Listener, asyncio.Task[None]] = {}
+        self._unheard = 0
         self._remote_loud_until = -_OUTPUT_AFTER_REMOTE
         self._output: tuple[int, int] = (0, 0)
         self._watched = False
@@ -203,14 +218,23 @@ class TrackEars:
         self._speech = replace(self._speech, language=language, task=task)
         await asyncio.gather(*(listener.configure(self._speech) for listener in self._listeners()))
 
-    async def finish(self) -> None:
-        """Take the last text of every speaker. Bounded by the listeners' own limits."""
+    async def finish(self, within_s: float | None = None) -> float:
+        """Take the last text of every speaker.
+
+        Args:
+            within_s: How long that may take; by default as `SpeechPatience` says.
+
+        Returns:
+            Seconds of sound of which nobody made text, during all of the visit.
+        """
         for number, track in self._tracks.items():
             self._hand_on(number, track, track.attribution.flush())
             _note_missing(track)
-        for listener in self._listeners():
-            _note_losses(listener)
-        await asyncio.gather(*(listener.finish() for listener in self._listeners()), *self._ended)
+        listeners, unheard = [*self._listeners(), *self._retired], self._unheard
+        await asyncio.gather(*(listener.finish(within_s) for listener in listeners))
+        if self._reels is not None:
+            self._reels.close()
+        return (unheard + sum(listener.unheard for listener in listeners)) / SAMPLE_RATE
 
     def _hand_on(self, number: int, track: _Track, told: list[Attributed]) -> None:
         for one in told:
@@ -263,17 +287,31 @@ class TrackEars:
     def _pass_time(self, until: int) -> None:
         for lane in self._all_lanes():
             lane.pass_time(until)
-            if lane.listener is not None and until - lane.end > _IDLE:
+            if lane.listener is not None and self._is_idle(until - lane.end, lane.listener):
                 self._retire(lane)
+
+    def _is_idle(self, silent: int, listener: Listener) -> bool:
+        """Say whether a speaker was silent for so many samples that their place at the service is better free."""
+        if listener.is_behind and self._door.failures:
+            return False  # While the service is away there is no place to leave.
+        makes_room = self._door.waiting > 0 and not listener.is_behind
+        return silent > (_IDLE_WHILE_OTHERS_WAIT if makes_room else _IDLE)
 
     def _retire(self, lane: Lane) -> None:
         """Take the last text of a lane for now: a listener that hears nothing takes a place of the speech service."""
         listener = lane.detach()
-        if listener is not None:
-            _note_losses(listener)
+        if listener is None:
+            return
+        if len(self._retired) < _MOST_RETIRED:
+            task = asyncio.create_task(listener.drain())
+        else:
             task = asyncio.create_task(listener.finish())
-            self._ended.add(task)
-            task.add_done_callback(self._ended.discard)
+        self._retired[listener] = task
+        task.add_done_callback(lambda _: self._forget(listener))
+
+    def _forget(self, listener: Listener) -> None:
+        self._unheard += listener.unheard
+        del self._retired[listener]
 
     def _listeners(self) -> list[Listener]:
         return [lane.listener for lane in self._all_lanes() if lane.listener is not None]
@@ -294,7 +332,16 @@ class TrackEars:
         def open_listener(moments: Moments) -> Listener:
             uid, self._first_uid = self._first_uid or str(uuid.uuid4()), None
             log.info("lane_opened", session_uid=uid)
-            return Listener(self._meeting_id, self._speech, moments, self._publish, speaker, first_uid=uid)
+            return Listener(
+                self._meeting_id,
+                self._speech,
+                moments,
+                self._publish,
+                speaker,
+                first_uid=uid,
+                tape=Tape(self._reels),
+                door=self._door,
+            )
 
         return Lane(self._moments, open_listener)
 
@@ -313,8 +360,3 @@ class TrackEars:
 def _note_missing(track: _Track) -> None:
     if track.missing:
         log.warning("audio_incomplete", missing_samples=track.missing)
-
-
-def _note_losses(listener: Listener) -> None:
-    if listener.tape.dropped:
-        log.warning("audio_unheard", dropped_samples=listener.tape.dropped)

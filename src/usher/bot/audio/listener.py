@@ -2,13 +2,17 @@
 
 import asyncio
 import uuid
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 from websockets.exceptions import WebSocketException
 
 from usher.bot.audio.clock import SAMPLE_RATE, Moments
+from usher.bot.audio.door import Door
+from usher.bot.audio.segments import LooseName
 from usher.bot.audio.speech import Speech
 from usher.bot.audio.speech_session import SpeechSession
 from usher.bot.audio.tape import Tape
@@ -17,6 +21,8 @@ from usher.protocol.whisper import ProtocolViolation
 
 log = structlog.get_logger(__name__)
 
+_MOST_CHANGES = 100
+
 Publish = Callable[[SegmentEntry], None]
 
 
@@ -24,7 +30,7 @@ class Listener:
     """Keeps one speaker's audio flowing to the speech service, and its segments flowing back.
 
     Audio stays on the tape until final text covers it, so that a broken connection loses none: the next session begins
-    where the text of the last one ended.
+    where the final text of the last one ended, and its first text takes the place of what was not final.
 
     Args:
         meeting_id: Whose segments these are.
@@ -33,6 +39,12 @@ class Listener:
         publish: Takes entries for the segment stream.
         speaker: Tells who that is.
         first_uid: Name of the first session; further ones get new names.
+        tape: Where audio is kept; None for one in memory.
+        door: The way into the service that all speakers share; None for one of its own.
+
+    Attributes:
+        tape: Where audio is kept.
+        unheard: Samples that nobody made text of, known in the end.
     """
 
     def __init__(
@@ -44,19 +56,32 @@ class Listener:
         speaker: Callable[[], str | None],
         *,
         first_uid: str,
+        tape: Tape | None = None,
+        door: Door | None = None,
     ) -> None:
         self._meeting_id = meeting_id
         self._speech = speech
+        self._changes: deque[tuple[int, Speech]] = deque([(0, speech)], maxlen=_MOST_CHANGES)
         self._clock = clock
         self._publish = publish
         self._speaker = speaker
         self._uid = first_uid
-        self.tape = Tape()
+        self._door = door or Door(speech.patience.retry_s)
+        self.tape = tape or Tape()
+        self.unheard = 0
         self._news = asyncio.Event()
         self._finishing = False
+        self._leaving = False
+        self._failures_before = 0
         self._session: SpeechSession | None = None
+        self._open: SegmentEntry | None = None
         self._task = asyncio.create_task(self._run(), name="listener")
-        self._task.add_done_callback(_note_death)
+        self._task.add_done_callback(self._note_end)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is audio that the service never had."""
+        return self.tape.sent_until < self.tape.end
 
     def wake(self) -> None:
         """Notice that the tape has grown."""
@@ -69,39 +94,81 @@ class Listener:
             TimeoutError: The server did not answer in time.
         """
         self._speech = speech
+        if self._changes[-1][0] == self.tape.end:
+            self._changes.pop()
+        self._changes.append((self.tape.end, speech))
         self._news.set()
         if self._session is not None:
             await self._session.confirmed(speech)
 
-    async def finish(self) -> None:
-        """Send what is on the tape, take the last text, and end. Bounded; idempotent."""
+    async def drain(self) -> None:
+        """Send what is on the tape, take the last text, and end, however long the service is away. Idempotent."""
         self._finishing = True
         self._news.set()
+        await asyncio.wait({self._task})
+
+    async def finish(self, within_s: float | None = None) -> None:
+        """Send what is on the tape, take the last text, and end. Bounded; idempotent.
+
+        Args:
+            within_s: How long that may take; by default as `SpeechPatience` says.
+        """
+        if not self._leaving:
+            self._failures_before = self._door.failures
+        self._finishing = self._leaving = True
+        self._news.set()
         patience = self._speech.patience
-        # A server that has everything at once needs the one; one that is away is tried again for the other.
-        done, _ = await asyncio.wait({self._task}, timeout=patience.finish_s + patience.send_s)
+        done, _ = await asyncio.wait({self._task}, timeout=patience.last_s if within_s is None else within_s)
         if not done:
-            log.warning("listener_not_finished", unheard_samples=self.tape.end - self.tape.start)
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=patience.close_s)
 
     async def _run(self) -> None:
-        failures = 0
-        retry_s = self._speech.patience.retry_s
-        while not (self._finishing and failures >= len(retry_s)):
-            session = self._session = SpeechSession(self, self._uid)
+        loose: LooseName | None = None
+        fruitless = 0
+        while not self._is_over():
+            knock = await self._door.turn()
+            if self._is_over():
+                knock.withdraw()
+                break
+            session = self._session = SpeechSession(self, self._uid, knock, loose)
             try:
                 await session.run()
-                if self._finishing and session.ended:
-                    return
-                failures = 0
             except (OSError, WebSocketException, TimeoutError, ProtocolViolation) as error:
-                log.warning("speech_session_broke", error=type(error).__name__, failures=failures)
-                failures = 0 if session.ready else failures + 1
+                log.warning("speech_session_broke", error=type(error).__name__, failures=self._door.failures)
             finally:
                 self._session = None
+                knock.refused(session.wait_s)
+                self._note_open_text(loose := session.loose)
+            if session.ended and (session.flushed or self._leaving) and self._finishing:
+                break
             self._uid = str(uuid.uuid4())
-            await asyncio.sleep(session.wait_s or retry_s[min(failures, len(retry_s) - 1)])
+            fruitless = 0 if session.fruitful or not session.ready else fruitless + 1
+            retry_s = self._speech.patience.retry_s
+            await asyncio.sleep(retry_s[min(fruitless, len(retry_s) - 1)] if session.ready else 0.0)
+
+    def _is_over(self) -> bool:
+        """Say whether there is nothing left to do, or no hope in the time that is left."""
+        if not self._finishing:
+            return False
+        failed = self._door.failures - self._failures_before
+        return not self.tape.kept or (self._leaving and failed >= len(self._speech.patience.retry_s))
+
+    def _note_open_text(self, loose: LooseName | None) -> None:
+        """Forget text that the service took back."""
+        if loose is None or loose.withdrawn:
+            self._open = None
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("listener_died", error=type(error).__name__, exc_info=error)
+        if self._open is not None:
+            # Nobody will hear it again: better this than nothing.
+            self._publish(_final(self._open))
+        self.unheard = self.tape.dropped + self.tape.kept
+        if self.unheard:
+            log.warning("audio_unheard", samples=self.unheard, dropped_samples=self.tape.dropped)
+        self.tape.clear()
 
     # What follows is `Source`, for the session only.
 
@@ -111,9 +178,21 @@ class Listener:
         return self._finishing
 
     @property
-    def speech(self) -> Speech:
-        """What to ask of the service now."""
-        return self._speech
+    def leaving(self) -> bool:
+        """Whether the bot leaves, and there is no time."""
+        return self._leaving
+
+    def asked_at(self, position: int) -> tuple[Speech, int | None]:
+        """Return what to ask of the service for speech from a position on, and where that changes."""
+        while len(self._changes) > 1 and self._changes[1][0] <= self.tape.start:
+            self._changes.popleft()
+        asked, until = self._changes[0][1], None
+        for begin, speech in self._changes:
+            if begin > position:
+                until = begin
+                break
+            asked = speech
+        return replace(self._speech, language=asked.language, task=asked.task), until
 
     async def wait_for_audio(self) -> None:
         """Return when the tape has grown or ends, or other settings are wanted."""
@@ -130,6 +209,11 @@ class Listener:
             session_start=session.started,
             segments=[self._on_time(session.origin, session.started, segment) for segment in segments],
         )
+        for segment in entry.segments:
+            if not segment.completed:
+                self._open = entry.model_copy(update={"segments": [segment]})
+            elif self._open is not None and self._open.segments[0].segment_id == segment.segment_id:
+                self._open = None
         self._publish(entry)
 
     def speaker(self) -> str | None:
@@ -145,6 +229,6 @@ class Listener:
         return segment.model_copy(update={"start_s": max(0.0, start), "end_s": max(0.0, start, end)})
 
 
-def _note_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("listener_died", error=type(error).__name__, exc_info=error)
+def _final(entry: SegmentEntry) -> SegmentEntry:
+    segments = [one.model_copy(update={"completed": True, "revision": one.revision + 1}) for one in entry.segments]
+    return entry.model_copy(update={"segments": segments})

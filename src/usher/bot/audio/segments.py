@@ -18,11 +18,35 @@ _MOST_IN_MESSAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
+class LooseName:
+    """The name of text that is not final and that nothing stands behind any more. The next text gets it.
+
+    So what was said before a session broke and is heard again in the next one is one segment, and text that was
+    withdrawn does not stay.
+
+    Attributes:
+        revision: Of the text that is known by that name.
+        withdrawn: Whether the service took the text back; else it was cut off.
+    """
+
+    segment_id: str
+    revision: int
+    withdrawn: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
+    """What is known of a segment.
+
+    Attributes:
+        base: What the service's own revisions are counted from.
+    """
+
     segment_id: str
     text: str
     completed: bool
     revision: int
+    base: int = 0
 
 
 class SegmentReader:
@@ -30,14 +54,37 @@ class SegmentReader:
 
     Usher's own server names its segments. Of a stock server's the start is the name, in tenths of a second; text that
     is not final may begin a little elsewhere in the next message and keeps its name.
+
+    Args:
+        session_uid: Name of the session.
+        loose: A name that an earlier session left.
+
+    Attributes:
+        language: The language that was detected.
+        final_until_s: Up to where text is final, in seconds of the session.
+        known_until_s: Up to where there is any text, in seconds of the session.
     """
 
-    def __init__(self, session_uid: str) -> None:
+    def __init__(self, session_uid: str, loose: LooseName | None = None) -> None:
         self._session_uid = session_uid
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._open: SpokenSegment | None = None
+        self._loose = loose
         self.language: str | None = None
         self.final_until_s = 0.0
+        self.known_until_s = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is text that is not final."""
+        return self._open is not None
+
+    @property
+    def loose(self) -> LooseName | None:
+        """The name that this session leaves, if it ends here."""
+        if self._open is not None:
+            return LooseName(self._open.segment_id, self._open.revision, withdrawn=False)
+        return self._loose
 
     def read(self, segments: list[Segment], speaker: str | None) -> list[SpokenSegment]:
         """Return what is new in a message, said by `speaker`.
@@ -59,17 +106,18 @@ class SegmentReader:
     def _news(self, segment: Segment, speaker: str | None) -> SpokenSegment | None:
         text, start_s, end_s = segment.text.strip()[:_MOST_TEXT], _seconds(segment.start), _seconds(segment.end)
         key = _key(segment, start_s)
+        self.known_until_s = max(self.known_until_s, end_s)
         known = self._known.get(key) or self._moved(segment, start_s, end_s)
         if known is not None and (known.completed or (known.text, known.completed) == (text, segment.completed)):
             return None
-        segment_id = known.segment_id if known is not None else f"{self._session_uid}:{key}"
         if not text:
-            self._withdraw(segment_id)
+            self._note_nothing(key, known, end_s if segment.completed else 0.0)
             return None
+        known = known or self._new(key, completed=segment.completed)
         revision = _revision(segment, known)
-        self._remember(key, _Known(segment_id, text, segment.completed, revision))
+        self._remember(key, _Known(known.segment_id, text, segment.completed, revision, known.base))
         spoken = SpokenSegment(
-            segment_id=segment_id,
+            segment_id=known.segment_id,
             revision=revision,
             start_s=start_s,
             end_s=max(start_s, end_s),
@@ -86,11 +134,23 @@ class SegmentReader:
             self._open = spoken
             return
         self.final_until_s = max(self.final_until_s, spoken.end_s)
-        self._withdraw(spoken.segment_id)
-
-    def _withdraw(self, segment_id: str) -> None:
-        if self._open is not None and self._open.segment_id == segment_id:
+        if self._open is not None and self._open.segment_id == spoken.segment_id:
             self._open = None
+
+    def _note_nothing(self, key: str, known: _Known | None, final_until_s: float) -> None:
+        """Take that there are no words after all."""
+        self.final_until_s = max(self.final_until_s, final_until_s)
+        if known is not None and self._open is not None and self._open.segment_id == known.segment_id:
+            self._open = None
+            self._known.pop(key, None)
+            self._loose = LooseName(known.segment_id, known.revision, withdrawn=True)
+
+    def _new(self, key: str, *, completed: bool) -> _Known:
+        """Return what stands for a segment that was not heard of before; no two are open at a time."""
+        loose, self._loose = self._loose if completed else self.loose, None
+        if loose is None:
+            return _Known(f"{self._session_uid}:{key}", "", False, -1)
+        return _Known(loose.segment_id, "", False, loose.revision, base=loose.revision + 1)
 
     def _moved(self, segment: Segment, start_s: float, end_s: float) -> _Known | None:
         """Return what is known of the open text if an unnamed segment covers a part of the same time."""
@@ -114,12 +174,12 @@ def _key(segment: Segment, start_s: float) -> str:
     return str(segment.id)
 
 
-def _revision(segment: Segment, known: _Known | None) -> int:
+def _revision(segment: Segment, known: _Known) -> int:
     if segment.revision is None:
-        return min(known.revision + 1, _MOST_REVISION) if known is not None else 0
+        return min(known.revision + 1, _MOST_REVISION)
     if not 0 <= segment.revision <= _MOST_REVISION:
         raise ProtocolViolation("segment.revision is not a small number")
-    return segment.revision
+    return min(known.base + segment.revision, _MOST_REVISION)
 
 
 def _seconds(text: str) -> float:

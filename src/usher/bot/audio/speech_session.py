@@ -9,8 +9,10 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 
 from usher.bot.audio.clock import SAMPLE_RATE
-from usher.bot.audio.frames import count
-from usher.bot.audio.segments import SegmentReader
+from usher.bot.audio.door import Knock
+from usher.bot.audio.frames import SAMPLE_BYTES, Frame, count
+from usher.bot.audio.passes import Passes
+from usher.bot.audio.segments import LooseName, SegmentReader
 from usher.bot.audio.speech import Speech
 from usher.bot.audio.tape import Tape
 from usher.protocol.segments import SpokenSegment
@@ -33,6 +35,11 @@ from usher.protocol.whisper import Task as WhisperTask
 log = structlog.get_logger(__name__)
 
 _MOST_WAIT_S = 60.0
+_MOST_IN_FRAME = 4 * SAMPLE_RATE
+_MOST_AHEAD = 20 * SAMPLE_RATE
+_LAST_SILENCE = 2 * SAMPLE_RATE
+_SURE_PASSES = 2
+_SLOW = 3
 
 
 class Source(Protocol):
@@ -46,8 +53,12 @@ class Source(Protocol):
         ...
 
     @property
-    def speech(self) -> Speech:
-        """What to ask of the service now."""
+    def leaving(self) -> bool:
+        """Whether the bot leaves, and there is no time."""
+        ...
+
+    def asked_at(self, position: int) -> tuple[Speech, int | None]:
+        """Return what to ask of the service for speech from a position on, and where that changes."""
         ...
 
     async def wait_for_audio(self) -> None:
@@ -66,35 +77,60 @@ class Source(Protocol):
 class SpeechSession:
     """One connection to the speech service.
 
+    Args:
+        source: Whose audio it is.
+        uid: Name of the session.
+        knock: Told whether the service lets the session in.
+        loose: A name that the session before left.
+
     Attributes:
         uid: Its name, for the server and in the segment stream.
         origin: Position on the tape from which its seconds count.
         started: When the sample at `origin` was heard, from the first text on.
         ready: Whether the server ever took audio.
         ended: Whether the server was told that no more audio comes.
+        flushed: Whether the server made text of all that it was sent.
+        fruitful: Whether any text came.
         wait_s: How long the server, being full, wants to be left alone.
     """
 
-    def __init__(self, source: Source, uid: str) -> None:
+    def __init__(self, source: Source, uid: str, knock: Knock, loose: LooseName | None = None) -> None:
         self._source = source
+        self._knock = knock
         self.uid = uid
         self.origin = source.tape.start
         self.ready = False
         self.ended = False
+        self.flushed = False
+        self.fruitful = False
         self.wait_s: float | None = None
         self.started: datetime | None = None
         self._sent_until = self.origin
-        self._reader = SegmentReader(uid)
-        self._asked = source.speech
-        self._patience = source.speech.patience
-        self._text = asyncio.Event()
+        self._reader = SegmentReader(uid, loose)
+        self._asked, _ = source.asked_at(self.origin)
+        self._patience = self._asked.patience
+        self._passes = Passes()
         self._in_force: Speech | None = None
         self._settled = asyncio.Event()
         self._can_configure = False
+        self._dismissed = False
         self._over = False
+        self._alive_s = 0.0
+
+    @property
+    def loose(self) -> LooseName | None:
+        """The name that this session leaves to the next one."""
+        return self._reader.loose
 
     async def run(self) -> None:
-        """Serve until the audio ends, the server ends, or a stock server has to be asked anew."""
+        """Serve until the audio ends, the server ends, or a stock server has to be asked anew.
+
+        Raises:
+            OSError: The server is not to be reached, or not any more.
+            WebSocketException: The same, or it breaks the rules of WebSockets.
+            ProtocolViolation: It breaks the rules of speech services.
+            TimeoutError: It gives no sign of life.
+        """
         token = self._asked.token.get_secret_value()
         patience = self._patience
         try:
@@ -104,6 +140,8 @@ class SpeechSession:
                 compression=None,
                 open_timeout=patience.open_s,
                 close_timeout=patience.close_s,
+                # A server that is behind does not read, and so answers no ping; see `_watch`.
+                ping_interval=None,
                 proxy=None,
             ) as socket:
                 await self._serve(socket)
@@ -118,7 +156,7 @@ class SpeechSession:
         Raises:
             TimeoutError: The server did not answer in time.
         """
-        if not self.ready:
+        if not self.ready or self._source.tape.end - self._sent_until > _MOST_AHEAD:
             return  # The settings are sent before the audio.
         async with asyncio.timeout(self._patience.send_s):
             while not self._over and self._in_force != speech:
@@ -132,23 +170,29 @@ class SpeechSession:
             while not self.ready:
                 if not self._take(await socket.recv()):
                     return
+        self._knock.opened()
         self._settle(self._asked)
         sending = asyncio.create_task(self._send(socket))
         receiving = asyncio.create_task(self._receive(socket))
+        watching = asyncio.create_task(self._watch(socket))
+        tasks = {sending, receiving, watching}
         try:
-            await asyncio.wait({sending, receiving}, return_when=asyncio.FIRST_COMPLETED)
-            # Either all is sent, or the connection is broken. A server that never comes to an end is not waited for.
-            await asyncio.wait({receiving}, timeout=self._patience.finish_s)
-            finished = receiving.done()
-            if finished:
-                receiving.result()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done() and sending.exception() is None:
+                await self._hear_out(receiving, watching)
             else:
-                sending.result()
+                # What came before the connection broke may not be read yet.
+                await asyncio.wait({receiving}, timeout=self._patience.close_s)
+            for task in (receiving, sending, watching):
+                if task.done():
+                    task.result()
+            if receiving.done():
+                self._close()
         finally:
-            sending.cancel()
-            receiving.cancel()
-            await asyncio.wait({sending, receiving})
-        self._close(finished=finished)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._forget_final()
 
     def _options(self, speech: Speech) -> str:
         options = ClientOptions(
@@ -159,59 +203,107 @@ class SpeechSession:
     async def _send(self, socket: ClientConnection) -> None:
         """Send what is on the tape until no more comes, or this session cannot go on with it."""
         tape = self._source.tape
-        while await self._adapt(socket):
-            for frame in tape.after(self._sent_until):
-                async with asyncio.timeout(self._patience.send_s):
-                    await socket.send(frame.pcm)
-                self._sent_until = frame.position + count(frame)
-                tape.sent_until = max(tape.sent_until, self._sent_until)
-            if self._source.finishing:
+        while (most := await self._adapt(socket)) > 0:
+            frame = await tape.read(self._sent_until, most)
+            if frame is not None and not self._follows(frame):
                 break
-            if self._sent_until >= tape.end:
+            if frame is not None:
+                await self._send_audio(socket, frame)
+            elif self._source.finishing:
+                break
+            else:
                 await self._source.wait_for_audio()
-        if self._source.finishing and not self._can_configure:
+        if not self._can_configure:
+            # A stock server leaves less than a second unheard, and forgets at the end what is not yet text.
+            await socket.send(bytes(_LAST_SILENCE * SAMPLE_BYTES))
             await self._wait_for_quiet()
         async with asyncio.timeout(self._patience.send_s):
             await socket.send(END_OF_AUDIO)
         self.ended = True
 
-    async def _wait_for_quiet(self) -> None:
-        """Give a stock server, which forgets at the end what it has not yet made text of, time to do so."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.finish_s):
-                while True:
-                    self._text.clear()
-                    async with asyncio.timeout(self._patience.quiet_s):
-                        await self._text.wait()
+    def _follows(self, frame: Frame) -> bool:
+        """Say whether a frame can be sent: a server that misses a stretch of the tape would count wrongly after it."""
+        if self._sent_until == self.origin:
+            self.origin = self._sent_until = frame.position
+        return frame.position == self._sent_until
 
-    async def _adapt(self, socket: ClientConnection) -> bool:
-        """Ask the server for other settings if others are wanted now; False if it does not know how."""
-        speech = self._source.speech
-        if speech == self._asked:
-            return True
+    async def _send_audio(self, socket: ClientConnection, frame: Frame) -> None:
+        """Send audio as fast as it is taken; a stock server, which throws away what it cannot hold, not faster."""
+        tape = self._source.tape
         if not self._can_configure:
-            return False
+            text_until = self.origin + int(self._reader.known_until_s * SAMPLE_RATE)
+            if self._sent_until - text_until > _MOST_AHEAD:
+                await self._passes.next_one(count(frame) / SAMPLE_RATE)
+        await socket.send(frame.pcm)
+        self._sent_until = frame.position + count(frame)
+        tape.sent_until = max(tape.sent_until, self._sent_until)
+
+    async def _wait_for_quiet(self) -> None:
+        """Give a stock server time to make text of what it was sent; it tells every pass, the last one over and over."""
+        self._passes.begin_anew()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience.finish_s if self._source.leaving else self._patience.stall_s):
+                while self._passes.without_news < _SURE_PASSES:
+                    quiet_s = max(self._patience.quiet_s, _SLOW * self._passes.longest_s)
+                    if not await self._passes.next_one(quiet_s):
+                        return
+
+    async def _adapt(self, socket: ClientConnection) -> int:
+        """Ask the server for other settings if others are wanted from here on.
+
+        Returns:
+            How many samples may be sent under them; 0 if the server does not know how to change.
+        """
+        speech, until = self._source.asked_at(self._sent_until)
+        most = _MOST_IN_FRAME if until is None else min(_MOST_IN_FRAME, until - self._sent_until)
+        if speech == self._asked:
+            return most
+        if not self._can_configure:
+            return 0
         self._asked = speech
         message = Configure(language=speech.language, task=WhisperTask(speech.task))
-        async with asyncio.timeout(self._patience.send_s):
-            await socket.send(message.model_dump_json())
-        return True
+        await socket.send(message.model_dump_json())
+        return most
 
     async def _receive(self, socket: ClientConnection) -> None:
         async for message in socket:
             if not self._take(message):
+                self._dismissed = True
                 break
 
-    def _close(self, *, finished: bool) -> None:
-        """Take the last text, and let go of the audio that need not be heard again."""
+    async def _watch(self, socket: ClientConnection) -> None:
+        """End when the server has given no sign of life for too long, be it that it does not read or does not exist."""
+        loop, stall_s = asyncio.get_running_loop(), self._patience.stall_s
+        self._alive_s = loop.time()
+        while (left_s := self._alive_s + stall_s - loop.time()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await (await socket.ping())
+                    self._alive_s = loop.time()
+            await asyncio.sleep(stall_s / 3)
+        raise TimeoutError
+
+    async def _hear_out(self, receiving: "asyncio.Task[None]", watching: "asyncio.Task[None]") -> None:
+        """Wait for the last text, while there is text or, unless the bot leaves, hope."""
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        while not receiving.done() and not watching.done():
+            patience_s = self._patience.finish_s if self._source.leaving else self._patience.stall_s
+            left_s = max(begun_s, self._passes.news_s) + patience_s - loop.time()
+            if left_s <= 0:
+                return
+            # Whether the bot leaves may change meanwhile.
+            await asyncio.wait({receiving, watching}, timeout=min(left_s, 1.0), return_when=asyncio.FIRST_COMPLETED)
+
+    def _close(self) -> None:
+        """If all that was sent is text, take the last one as final, and let go of the audio."""
+        if not self.ended or self._dismissed:
+            return
         last = self._reader.close()
         if last is not None:
             self._source.heard(self, [last])
-        # Usher's server makes text of everything before it closes; a stock server does not.
-        if finished and self.ended and (self._can_configure or self._source.finishing):
-            self._source.tape.forget(self._sent_until)
-        else:
-            self._forget_final()
+        self._source.tape.forget(self._sent_until)
+        self.flushed = True
 
     def _forget_final(self) -> None:
         final_until = self.origin + int(self._reader.final_until_s * SAMPLE_RATE)
@@ -223,6 +315,7 @@ class SpeechSession:
 
     def _take(self, data: str | bytes) -> bool:
         """Act on a message; False ends the session."""
+        self._alive_s = asyncio.get_running_loop().time()
         match parse_server_message(data):
             case ServerReady():
                 self.ready = True
@@ -231,10 +324,11 @@ class SpeechSession:
                 return False
             case Segments(segments=segments):
                 news = self._reader.read(segments, self._source.speaker())
+                self._passes.note(is_news=bool(news), is_open=self._reader.is_open)
                 if news:
+                    self.fruitful = True
                     self._source.heard(self, news)
-                    self._text.set()
-                    self._forget_final()
+                self._forget_final()
             case LanguageDetected(language=language):
                 self._reader.language = language
             case Configured():
