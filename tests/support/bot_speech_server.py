@@ -40,7 +40,11 @@ class Stream:
     arrivals: list[tuple[float, int]] = field(default_factory=list)
     ended: bool = False
     pieces: int = 0
+    begin: int = 0
     longest_frame_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.language: str | None = self.options["language"]
 
     @property
     def uid(self) -> str:
@@ -65,6 +69,8 @@ class SpeechServer:
         deaf: Nothing is answered after the audio began, not even the end of it.
         token: Who comes without it is refused.
         nonsense: The first answer to audio is this text.
+        slow_s: How long each tenth of a second of audio takes.
+        frozen: Nothing is read, written or answered, not even a ping.
     """
 
     url: str = ""
@@ -75,6 +81,8 @@ class SpeechServer:
     deaf: bool = False
     token: str | None = None
     nonsense: str | None = None
+    slow_s: float = 0.0
+    frozen: bool = False
     refused: int = 0
     streams: list[Stream] = field(default_factory=list)
 
@@ -115,6 +123,13 @@ class SpeechServer:
         return True
 
     async def _hear_step(self, socket: ServerConnection, stream: Stream, pcm: bytes) -> bool:
+        if self.slow_s:
+            await asyncio.sleep(self.slow_s)
+        if self.frozen:
+            socket.transport.pause_reading()
+            while self.frozen:  # noqa: ASYNC110 - tests set it
+                await asyncio.sleep(0.01)
+            socket.transport.resume_reading()
         stream.pcm.frombytes(pcm)
         stream.arrivals.append((time.monotonic(), len(stream.pcm)))
         if self.nonsense is not None:
@@ -135,26 +150,28 @@ class SpeechServer:
         return True
 
     async def _speak(self, socket: ServerConnection, stream: Stream) -> None:
-        # Of the stock server only more speech ends an utterance, silence does not.
+        # Of the stock server only more speech ends an utterance; silence brings it text, over and over.
         length = _sounding(stream.pcm) if self.stock else len(stream.pcm)
-        while length >= (stream.pieces + 1) * SAMPLE_RATE_HZ:
+        while length >= stream.begin + SAMPLE_RATE_HZ:
             await self._say_piece(socket, stream, completed=True)
             stream.pieces += 1
-        if length >= (stream.pieces + 0.5) * SAMPLE_RATE_HZ:
+            stream.begin += SAMPLE_RATE_HZ
+        if len(stream.pcm) >= stream.begin + 0.5 * SAMPLE_RATE_HZ:
             await self._say_piece(socket, stream, completed=False)
 
     async def _say_piece(self, socket: ServerConnection, stream: Stream, *, completed: bool) -> None:
-        begin = stream.pieces * SAMPLE_RATE_HZ
-        piece = stream.pcm[begin : begin + SAMPLE_RATE_HZ]
+        piece = stream.pcm[stream.begin : stream.begin + SAMPLE_RATE_HZ]
         piece = piece[: _sounding(piece)]
         if _energy(piece) < LEAST_ENERGY:
             return
         text = f"heard {round(piece[0] * _SCALE)} to {round(piece[-1] * _SCALE)}"
-        start_s, end_s = stream.pieces, stream.pieces + len(piece) / SAMPLE_RATE_HZ
+        start_s = stream.begin / SAMPLE_RATE_HZ
+        end_s = start_s + len(piece) / SAMPLE_RATE_HZ
         segment: dict[str, Any] = {"start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "text": text}
         segment["completed"] = completed
         if not self.stock:
-            segment |= {"id": stream.pieces, "revision": round(len(piece) / 1600), "language": "en"}
+            language = stream.language or "en"
+            segment |= {"id": stream.pieces, "revision": round(len(piece) / 1600), "language": language}
         await _say(socket, stream.uid, segments=[segment])
         if completed:
             stream.finals.append(text)
@@ -163,6 +180,8 @@ class SpeechServer:
     async def _configure(self, socket: ServerConnection, stream: Stream, message: dict[str, Any]) -> None:
         stream.configured.append(message)
         if not self.deaf:
+            await self._end_piece(socket, stream)
+            stream.language = message["language"]
             settings = {"language": message["language"], "task": message["task"]}
             await _say(socket, stream.uid, message="CONFIGURED", **settings)
 
@@ -170,8 +189,16 @@ class SpeechServer:
         stream.ended = True
         if self.deaf:
             await socket.wait_closed()
-        elif not self.stock and len(stream.pcm) > stream.pieces * SAMPLE_RATE_HZ:
+        elif not self.stock:
+            await self._end_piece(socket, stream)
+
+    async def _end_piece(self, socket: ServerConnection, stream: Stream) -> None:
+        """Make text of what is open."""
+        await self._speak(socket, stream)
+        if len(stream.pcm) > stream.begin:
             await self._say_piece(socket, stream, completed=True)
+            stream.pieces += 1
+            stream.begin = len(stream.pcm)
 
     def admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Refuse who has no token."""

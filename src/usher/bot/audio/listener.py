@@ -140,7 +140,7 @@ class Listener:
                 self._session = None
                 knock.refused(session.wait_s)
                 self._note_open_text(loose := session.loose)
-            if session.ended and (session.flushed or self._leaving) and self._finishing:
+            if session.abandoned and self._leaving:
                 break
             self._uid = str(uuid.uuid4())
             fruitless = 0 if session.fruitful or not session.ready else fruitless + 1

@@ -89,7 +89,7 @@ class SpeechSession:
         started: When the sample at `origin` was heard, from the first text on.
         ready: Whether the server ever took audio.
         ended: Whether the server was told that no more audio comes.
-        flushed: Whether the server made text of all that it was sent.
+        abandoned: Whether the server was told so and never came to an end.
         fruitful: Whether any text came.
         wait_s: How long the server, being full, wants to be left alone.
     """
@@ -101,7 +101,7 @@ class SpeechSession:
         self.origin = source.tape.start
         self.ready = False
         self.ended = False
-        self.flushed = False
+        self.abandoned = False
         self.fruitful = False
         self.wait_s: float | None = None
         self.started: datetime | None = None
@@ -186,6 +186,7 @@ class SpeechSession:
             for task in (receiving, sending, watching):
                 if task.done():
                     task.result()
+            self.abandoned = not receiving.done()
             if receiving.done():
                 self._close()
         finally:
@@ -303,7 +304,6 @@ class SpeechSession:
         if last is not None:
             self._source.heard(self, [last])
         self._source.tape.forget(self._sent_until)
-        self.flushed = True
 
     def _forget_final(self) -> None:
         final_until = self.origin + int(self._reader.final_until_s * SAMPLE_RATE)
