@@ -64,6 +64,7 @@ class SpeechServer:
     Attributes:
         stock: Behave as the stock server: no names of segments, no settings on the way, no flush at the end.
         full: So many of the next clients are told to wait.
+        most: Clients at a time; further ones are told to wait.
         break_after: The next stream is cut after so many samples, without a goodbye.
         disconnect_after: The next stream is ended in order after so many samples.
         deaf: Nothing is answered after the audio began, not even the end of it.
@@ -76,6 +77,8 @@ class SpeechServer:
     url: str = ""
     stock: bool = False
     full: int = 0
+    most: int | None = None
+    served: int = 0
     break_after: int | None = None
     disconnect_after: int | None = None
     deaf: bool = False
@@ -94,15 +97,19 @@ class SpeechServer:
         """Serve one client."""
         with contextlib.suppress(ConnectionClosed):
             options = json.loads(await socket.recv())
-            if self.full > 0:
-                self.full -= 1
+            if self.full > 0 or (self.most is not None and self.served >= self.most):
+                self.full = max(0, self.full - 1)
                 await _say(socket, options["uid"], status="WAIT", message=0.0001)
                 return
             assert socket.request is not None
             stream = Stream(options, socket.request.headers.get("Authorization", ""))
             self.streams.append(stream)
-            await _say(socket, stream.uid, message="SERVER_READY", backend="scripted")
-            await self._listen(socket, stream)
+            self.served += 1
+            try:
+                await _say(socket, stream.uid, message="SERVER_READY", backend="scripted")
+                await self._listen(socket, stream)
+            finally:
+                self.served -= 1
 
     async def _listen(self, socket: ServerConnection, stream: Stream) -> None:
         async for message in socket:
@@ -143,8 +150,8 @@ class SpeechServer:
             return False
         if self.disconnect_after is not None and len(stream.pcm) >= self.disconnect_after:
             self.disconnect_after = None
-            if not self.stock:
-                await self._end(socket, stream)
+            if not self.stock and not self.deaf:
+                await self._end_piece(socket, stream)
             await _say(socket, stream.uid, message="DISCONNECT")
             return False
         return True

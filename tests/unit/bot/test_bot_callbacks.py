@@ -138,6 +138,16 @@ async def test_what_nobody_answered_can_be_told_with_the_exit_that_is_to_come(lo
     assert lonely.unanswered()[-1] == exited
 
 
+async def test_what_is_known_later_is_added_to_the_exit(lonely: Callbacks) -> None:
+    lonely.add_to_exit("nothing is prepared yet")
+    lonely.prepare_exit(1, Reason.CRASHED, "why")
+    lonely.add_to_exit("and what was lost")
+    assert lonely.unanswered()[-1]["detail"] == "why; and what was lost"
+    lonely.prepare_exit(0, Reason.STOPPED, "")
+    lonely.add_to_exit("x" * 10_000)
+    assert lonely.unanswered()[-1]["detail"] == "x" * 4000
+
+
 async def test_gone_means_that_the_attempt_is_over(callbacks: Callbacks, manager: Manager) -> None:
     manager.over = True
     callbacks.report("started")

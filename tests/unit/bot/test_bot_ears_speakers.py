@@ -192,6 +192,43 @@ async def test_who_is_silent_for_minutes_takes_no_place_of_the_service(page: _Pa
     assert page.server.streams[1].uid != "connection"
 
 
+async def test_who_is_silent_makes_room_for_others_while_the_service_is_full(page: _Page) -> None:
+    page.server.most = 1
+    page.begin(1)
+    page.begin(2)
+    page.sound(1, 0, 1, 200.0)
+    page.sound(2, 0, 1, 0.0)
+    await eventually(lambda: page.server.served == 1, timeout_s=_PATIENCE_S)
+    page.sound(2, 1, 1, 300.0)
+    page.sound(1, 1, 1, 0.0)
+    at_s = 2.0
+    async with asyncio.timeout(_PATIENCE_S):
+        while _says(300) not in page.heard().get(None, []):
+            page.sound(1, at_s, 0.5, 0.0)
+            page.sound(2, at_s, 0.5, 0.0)
+            at_s += 0.5
+            await asyncio.sleep(0.05)
+    assert 5.0 < at_s < 120.0
+    assert page.server.streams[0].ended
+
+
+async def test_speakers_for_whom_there_is_no_place_are_heard_in_the_end(page: _Page) -> None:
+    page.server.most = 1
+    for track in range(1, 5):
+        page.begin(track)
+        page.sound(track, 0, 1, 100.0 + track)
+    unheard_s = await page.ears.finish()
+    assert sorted(page.heard()[None]) == [_says(100 + track) for track in range(1, 5)]
+    assert unheard_s == 0
+
+
+async def test_what_nobody_heard_is_told_in_the_end(page: _Page) -> None:
+    page.server.full = 10_000
+    page.begin(1)
+    page.sound(1, 0, 3, 200.0)
+    assert await page.ears.finish(0.3) == pytest.approx(3.0)
+
+
 async def test_doubled_samples_are_heard_once_and_missing_ones_are_silence(page: _Page) -> None:
     page.begin(1)
     page.sound(1, 0, 1, 200.0)

@@ -1,4 +1,4 @@
-"""The speech service is cut off, full, slow, deaf or asked for something else: what is said is text once, in its place."""
+"""The speech service is cut off, full, slow, deaf or changed: what is said is text once, where it was spoken."""
 
 import asyncio
 import random
@@ -41,7 +41,11 @@ class _Talk:
     """Somebody who talks, each tenth of a second with a value of its own, and what is understood."""
 
     def __init__(
-        self, server: SpeechServer, patience: SpeechPatience = _QUICK, reels: Reels | None = None, door: Door | None = None
+        self,
+        server: SpeechServer,
+        patience: SpeechPatience = _QUICK,
+        reels: Reels | None = None,
+        door: Door | None = None,
     ) -> None:
         self.entries: list[SegmentEntry] = []
         self.languages: list[str] = []
@@ -239,7 +243,7 @@ async def test_an_outage_of_minutes_is_caught_up_with_from_disk_faster_than_real
     tape = talk.listener.tape
     for _ in range(180):
         talk.say(10)
-        await eventually(lambda: tape._winding is None, timeout_s=_PATIENCE_S)  # noqa: SLF001 - the disk tells nobody else
+        await eventually(lambda: not tape._is_winding, timeout_s=_PATIENCE_S)  # noqa: SLF001 - the disk tells nobody else
     assert tape._samples <= 70 * 16_000  # noqa: SLF001 - what is in memory
     assert tape.kept == 180 * 16_000
     loop = asyncio.get_running_loop()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from usher.bot.audio.segments import SegmentReader
+from usher.bot.audio.segments import LooseName, SegmentReader
 from usher.protocol.segments import SpokenSegment
 from usher.protocol.whisper import ProtocolViolation, Segment
 
@@ -117,3 +117,39 @@ def test_a_session_of_days_remembers_a_bounded_part(reader: SegmentReader) -> No
     for number in range(5000):
         assert _read(reader, _named(number, "x", completed=True))
     assert _read(reader, _named(4999, "x", completed=True)) == []
+
+
+def test_what_is_heard_again_takes_the_name_of_what_a_broken_session_left_open(reader: SegmentReader) -> None:
+    _read(reader, _named(0, "One.", completed=True), _named(1, "two", revision=4))
+    assert reader.loose == LooseName("session:1", 4, withdrawn=False)
+    later = SegmentReader("later", reader.loose)
+    first, second = _read(later, _named(0, "two thr", revision=1), _named(1, "Four.", revision=1, completed=True))
+    (final,) = _read(later, _named(0, "Two three.", revision=2, completed=True))
+    assert {first.segment_id, final.segment_id} == {"session:1"}
+    assert 4 < first.revision < final.revision
+    assert second.segment_id == "later:1"
+    assert later.loose is None
+
+
+def test_a_name_that_was_left_is_handed_on_until_something_is_heard() -> None:
+    loose = LooseName("session:1", 4, withdrawn=False)
+    silent = SegmentReader("silent", loose)
+    assert silent.loose == loose
+    (partial,) = _read(SegmentReader("later", silent.loose), _stock(0.0, 1.0, "two"))
+    assert (partial.segment_id, partial.revision) == ("session:1", 5)
+
+
+def test_text_that_was_taken_back_makes_room_for_the_next(reader: SegmentReader) -> None:
+    _read(reader, _named(1, "noise", revision=1))
+    assert _read(reader, _named(1, "", revision=2, completed=True, end="3.000")) == []
+    assert reader.loose == LooseName("session:1", 1, withdrawn=True)
+    assert reader.final_until_s == 3.0
+    news = _read(reader, _named(1, "", revision=2, completed=True, end="3.000"), _named(2, "Word.", completed=True))
+    assert [(said.segment_id, said.text, said.revision) for said in news] == [("session:1", "Word.", 2)]
+
+
+def test_no_two_texts_are_open_at_a_time(reader: SegmentReader) -> None:
+    (first,) = _read(reader, _stock(0.0, 1.0, "phantom"))
+    (second,) = _read(reader, _stock(6.0, 7.0, "word"))
+    assert second.segment_id == first.segment_id
+    assert second.revision > first.revision

@@ -58,7 +58,7 @@ def reels() -> Iterator[Reels]:
 
 
 async def _all_wound(tape: Tape) -> None:
-    await eventually(lambda: tape._winding is None, timeout_s=_PATIENCE_S)  # noqa: SLF001 - the disk tells nobody else
+    await eventually(lambda: not tape._is_winding, timeout_s=_PATIENCE_S)  # noqa: SLF001 - the disk tells nobody else
 
 
 async def test_it_is_read_from_any_position_on_as_far_as_asked() -> None:
@@ -171,11 +171,11 @@ async def test_the_file_has_no_name_and_is_empty_when_all_is_heard(
     tape = Tape(reels)
     _fill(tape, 700)
     await eventually(lambda: bool(tape._wound), timeout_s=_PATIENCE_S)  # noqa: SLF001 - the disk tells nobody else
-    assert list(tmp_path.iterdir()) == []
+    assert _names(tmp_path) == []
     (open_file,) = _open_files(tmp_path)
-    assert os.stat(open_file).st_size == REEL * 2
+    assert open_file.stat().st_size == REEL * 2
     tape.forget(tape.end)
-    await eventually(lambda: os.stat(open_file).st_size == 0, timeout_s=_PATIENCE_S)
+    await eventually(lambda: open_file.stat().st_size == 0, timeout_s=_PATIENCE_S)
     reels.close()
     await eventually(lambda: not _open_files(tmp_path), timeout_s=_PATIENCE_S)
 
@@ -249,14 +249,18 @@ def test_loudness_is_the_largest_amplitude() -> None:
     assert loudness(Frame(0, b"")) == 0.0
 
 
-def _open_files(folder: Path) -> list[str]:
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
+
+
+def _open_files(folder: Path) -> list[Path]:
     """Return this process's open files of a folder, deleted ones included."""
     found = []
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(entry)
+            target = str(entry.readlink())
         except OSError:
             continue
         if target.startswith(str(folder)):
-            found.append(str(entry))
+            found.append(entry)
     return found

@@ -100,5 +100,5 @@ class Door:
 
     async def _closed(self) -> None:
         """Return when the door may be open again."""
-        while (left_s := self._opens_s - asyncio.get_running_loop().time()) > 0:
+        while (left_s := self._opens_s - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110 - it may be put off
             await asyncio.sleep(left_s)

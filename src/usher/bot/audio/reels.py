@@ -33,7 +33,20 @@ class Reel:
         place: Where in the file, in reels.
     """
 
+    reels: "Reels"
     place: int
+
+    async def read(self, first: int, samples: int) -> bytes:
+        """Return sound, float32, from sample number `first` on.
+
+        Raises:
+            OSError: The disk does not give it back.
+        """
+        return await self.reels.read(self, first, samples)
+
+    def free(self) -> None:
+        """Let go of it. Idempotent."""
+        self.reels.free(self)
 
 
 Wound = Callable[[Reel | None], None]
@@ -69,20 +82,16 @@ class Reels:
             wound(None)
             return
         writing = asyncio.get_running_loop().run_in_executor(self._thread, self._write, place, pcm)
-        writing.add_done_callback(partial(self._note_written, Reel(place), wound, lost))
+        writing.add_done_callback(partial(self._note_written, Reel(self, place), wound, lost))
 
     async def read(self, reel: Reel, first: int, samples: int) -> bytes:
-        """Return sound of a reel, float32, from its sample number `first` on.
-
-        Raises:
-            OSError: The disk does not give it back.
-        """
+        """See `Reel.read`."""
         if self._is_closed:
             raise OSError("the file is closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, reel, first, samples)
 
     def free(self, reel: Reel) -> None:
-        """Let go of a reel. Idempotent."""
+        """See `Reel.free`."""
         if self._kept.pop(reel, None) is not None:
             heapq.heappush(self._places, reel.place)
             if not self._kept:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from usher.bot.audio.clock import SAMPLE_RATE
 from usher.bot.audio.door import Knock
@@ -183,12 +184,14 @@ class SpeechSession:
             else:
                 # What came before the connection broke may not be read yet.
                 await asyncio.wait({receiving}, timeout=self._patience.close_s)
-            for task in (receiving, sending, watching):
-                if task.done():
-                    task.result()
-            self.abandoned = not receiving.done()
             if receiving.done():
+                receiving.result()
                 self._close()
+            elif watching.done():
+                watching.result()
+            else:
+                sending.result()
+                self.abandoned = True
         finally:
             for task in tasks:
                 task.cancel()
@@ -232,15 +235,24 @@ class SpeechSession:
         """Send audio as fast as it is taken; a stock server, which throws away what it cannot hold, not faster."""
         tape = self._source.tape
         if not self._can_configure:
-            text_until = self.origin + int(self._reader.known_until_s * SAMPLE_RATE)
-            if self._sent_until - text_until > _MOST_AHEAD:
-                await self._passes.next_one(count(frame) / SAMPLE_RATE)
+            await self._wait_for_text(count(frame) / SAMPLE_RATE)
         await socket.send(frame.pcm)
         self._sent_until = frame.position + count(frame)
         tape.sent_until = max(tape.sent_until, self._sent_until)
 
+    async def _wait_for_text(self, within_s: float) -> None:
+        """Wait until the server has made text of most that it was sent, or at most for `within_s`."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + within_s
+        while self._sent_until - self._text_until > _MOST_AHEAD and (left_s := until_s - loop.time()) > 0:
+            await self._passes.next_one(left_s)
+
+    @property
+    def _text_until(self) -> int:
+        return self.origin + int(self._reader.known_until_s * SAMPLE_RATE)
+
     async def _wait_for_quiet(self) -> None:
-        """Give a stock server time to make text of what it was sent; it tells every pass, the last one over and over."""
+        """Give a stock server time to make text of what it was sent: it tells every pass, the last over and over."""
         self._passes.begin_anew()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience.finish_s if self._source.leaving else self._patience.stall_s):
@@ -277,7 +289,8 @@ class SpeechSession:
         loop, stall_s = asyncio.get_running_loop(), self._patience.stall_s
         self._alive_s = loop.time()
         while (left_s := self._alive_s + stall_s - loop.time()) > 0:
-            with suppress(TimeoutError):
+            # Of a connection that is closed, `_receive` tells.
+            with suppress(TimeoutError, ConnectionClosed):
                 async with asyncio.timeout(left_s):
                     await (await socket.ping())
                     self._alive_s = loop.time()

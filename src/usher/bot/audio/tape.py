@@ -5,6 +5,7 @@ import sys
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -46,8 +47,8 @@ class _Wound:
 class Tape:
     """Frames of one track without gaps: missing samples become silence, doubled ones are dropped, both are counted.
 
-    The last minute is in memory. What is older, where the speech service is away or slow, is on reels; where there is no
-    room for it, the oldest audio goes, and is counted.
+    The last minute is in memory. What is older, where the speech service is away or slow, is on reels; where there is
+    no room for it, the oldest audio goes, and is counted.
 
     Args:
         reels: Where older audio goes; None for nowhere.
@@ -64,7 +65,7 @@ class Tape:
         self._wound: deque[_Wound] = deque()
         self._frames: list[Frame] = []
         self._samples = 0
-        self._winding: tuple[int, int] | None = None
+        self._is_winding = False
         self._wind_from = 0
         self.end = 0
         self.missing = 0
@@ -107,15 +108,14 @@ class Tape:
             Samples without a gap between them; None at the end of the tape.
         """
         while (piece := next((piece for piece in self._wound if piece.end > position), None)) is not None:
-            assert self._reels is not None
             begin = max(position, piece.position)
             samples = min(most, piece.end - begin)
             try:
-                pcm = await self._reels.read(piece.reel, piece.first + begin - piece.position, samples)
+                pcm = await piece.reel.read(piece.first + begin - piece.position, samples)
             except OSError as error:
                 log.warning("audio_on_disk_unreadable", error=type(error).__name__)
                 self._lose(piece.reel)
-                self._reels.free(piece.reel)
+                piece.reel.free()
             else:
                 return Frame(begin, pcm)
         return self._remembered(position, most)
@@ -126,8 +126,8 @@ class Tape:
             piece = self._wound.popleft()
             if piece.end > before:
                 self._wound.appendleft(piece.cut(before))
-            elif self._reels is not None:
-                self._reels.free(piece.reel)
+            else:
+                piece.reel.free()
         gone = bisect_right(self._frames, before, key=_end)
         self._remove(gone)
         if self._frames and self._frames[0].position < before:
@@ -144,9 +144,12 @@ class Tape:
         index = bisect_right(self._frames, position, key=_end)
         if index == len(self._frames):
             return None
-        begin = max(position, self._frames[index].position)
-        parts = [self._frames[index].pcm[(begin - self._frames[index].position) * SAMPLE_BYTES :]]
-        end = _end(self._frames[index])
+        return self._join(index, max(position, self._frames[index].position), most)
+
+    def _join(self, index: int, begin: int, most: int) -> Frame:
+        """Return what is in memory from a position in a frame on, up to the next gap."""
+        first = self._frames[index]
+        parts, end = [first.pcm[(begin - first.position) * SAMPLE_BYTES :]], _end(first)
         for frame in self._frames[index + 1 :]:
             if frame.position != end or end - begin >= most:
                 break
@@ -162,32 +165,24 @@ class Tape:
 
     def _make_room(self) -> None:
         """Wind the oldest frames on a reel while there are too many; one reel at a time."""
-        if self._reels is not None and self._winding is None and self._samples > _MOST_SAMPLES:
-            # Where the disk took none, it is not asked again for each frame.
-            if self.end >= self._wind_from:
-                self._wind(self._reels)
-        self._drop(_MOST_SAMPLES if self._winding is None else _MOST_WHILE_WINDING)
+        # Where the disk took none, it is not asked again for each frame.
+        may_wind = not self._is_winding and self.end >= self._wind_from
+        if self._reels is not None and may_wind and self._samples > _MOST_SAMPLES:
+            self._is_winding = True
+            oldest = self._join(0, self._frames[0].position, REEL)
+            self._reels.wind(oldest.pcm, partial(self._note_wound, oldest.position, _end(oldest)), self._lose)
+        self._drop(_MOST_WHILE_WINDING if self._is_winding else _MOST_SAMPLES)
 
-    def _wind(self, reels: Reels) -> None:
-        begin = self._frames[0].position
-        oldest = self._remembered(begin, REEL)
-        assert oldest is not None
-        self._winding = (begin, _end(oldest))
-        reels.wind(oldest.pcm, self._note_wound, self._lose)
-
-    def _note_wound(self, reel: Reel | None) -> None:
-        assert self._winding is not None
-        (begin, end), self._winding = self._winding, None
+    def _note_wound(self, begin: int, end: int, reel: Reel | None) -> None:
+        self._is_winding = False
+        start = self._frames[0].position if self._frames else self.end
         if reel is None:
             self._wind_from = self.end + REEL
-            self._drop(_MOST_SAMPLES)
-            return
-        start = self._frames[0].position if self._frames else self.end
-        if start < end:
+        elif start < end:
             self._wound.append(_Wound(start, end - start, reel, start - begin))
             self._cut_frames(end)
-        elif self._reels is not None:
-            self._reels.free(reel)
+        else:
+            reel.free()
         self._make_room()
 
     def _cut_frames(self, before: int) -> None:
