@@ -79,6 +79,7 @@ class SpeechServer:
     full: int = 0
     most: int | None = None
     served: int = 0
+    sockets: set[ServerConnection] = field(default_factory=set)
     break_after: int | None = None
     disconnect_after: int | None = None
     deaf: bool = False
@@ -93,6 +94,11 @@ class SpeechServer:
         """Every final text, in the order in which it was sent."""
         return [text for stream in self.streams for text in stream.finals]
 
+    def cut(self) -> None:
+        """Cut every connection, without a goodbye."""
+        for socket in self.sockets:
+            socket.transport.abort()
+
     async def handle(self, socket: ServerConnection) -> None:
         """Serve one client."""
         with contextlib.suppress(ConnectionClosed):
@@ -105,11 +111,13 @@ class SpeechServer:
             stream = Stream(options, socket.request.headers.get("Authorization", ""))
             self.streams.append(stream)
             self.served += 1
+            self.sockets.add(socket)
             try:
                 await _say(socket, stream.uid, message="SERVER_READY", backend="scripted")
                 await self._listen(socket, stream)
             finally:
                 self.served -= 1
+                self.sockets.discard(socket)
 
     async def _listen(self, socket: ServerConnection, stream: Stream) -> None:
         async for message in socket:

@@ -150,7 +150,7 @@ async def _be_deaf(talk: _Talk, server: SpeechServer, chance: random.Random) -> 
     server.deaf = True
     talk.say(chance.randint(1, 30))
     await asyncio.sleep(chance.uniform(0.0, 0.1))
-    server.break_after = 1
+    server.cut()
     server.deaf = False
     talk.say(1)
 

@@ -41,6 +41,7 @@ _MOST_AHEAD = 20 * SAMPLE_RATE
 _LAST_SILENCE = 2 * SAMPLE_RATE
 _SURE_PASSES = 2
 _SLOW = 3
+_NO_HURRY = 3
 
 
 class Source(Protocol):
@@ -114,6 +115,7 @@ class SpeechSession:
         self._in_force: Speech | None = None
         self._settled = asyncio.Event()
         self._can_configure = False
+        self._is_sure = False
         self._dismissed = False
         self._over = False
         self._alive_s = 0.0
@@ -157,8 +159,9 @@ class SpeechSession:
         Raises:
             TimeoutError: The server did not answer in time.
         """
-        if not self.ready or self._source.tape.end - self._sent_until > _MOST_AHEAD:
-            return  # The settings are sent before the audio.
+        is_behind = self._source.tape.end - self._sent_until > _MOST_AHEAD
+        if not self.ready or is_behind or not self._can_configure:
+            return  # The settings go out before the audio for which they are, in this session or the next one.
         async with asyncio.timeout(self._patience.send_s):
             while not self._over and self._in_force != speech:
                 self._settled.clear()
@@ -220,7 +223,7 @@ class SpeechSession:
         if not self._can_configure:
             # A stock server leaves less than a second unheard, and forgets at the end what is not yet text.
             await socket.send(bytes(_LAST_SILENCE * SAMPLE_BYTES))
-            await self._wait_for_quiet()
+            self._is_sure = await self._wait_for_quiet()
         async with asyncio.timeout(self._patience.send_s):
             await socket.send(END_OF_AUDIO)
         self.ended = True
@@ -251,15 +254,22 @@ class SpeechSession:
     def _text_until(self) -> int:
         return self.origin + int(self._reader.known_until_s * SAMPLE_RATE)
 
-    async def _wait_for_quiet(self) -> None:
-        """Give a stock server time to make text of what it was sent: it tells every pass, the last over and over."""
+    async def _wait_for_quiet(self) -> bool:
+        """Give a stock server time to make text of what it was sent: it tells every pass, the last over and over.
+
+        Returns:
+            Whether it told so; else it has nothing to say, or is slow.
+        """
+        leaving = self._source.leaving
+        patience_s = self._patience.finish_s if leaving else self._patience.stall_s
+        least_s = self._patience.quiet_s * (1 if leaving or self.fruitful else _NO_HURRY)
         self._passes.begin_anew()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.finish_s if self._source.leaving else self._patience.stall_s):
+            async with asyncio.timeout(patience_s):
                 while self._passes.without_news < _SURE_PASSES:
-                    quiet_s = max(self._patience.quiet_s, _SLOW * self._passes.longest_s)
-                    if not await self._passes.next_one(quiet_s):
-                        return
+                    if not await self._passes.next_one(max(least_s, _SLOW * self._passes.longest_s)):
+                        return False
+        return self._passes.without_news >= _SURE_PASSES
 
     async def _adapt(self, socket: ClientConnection) -> int:
         """Ask the server for other settings if others are wanted from here on.
@@ -312,6 +322,11 @@ class SpeechSession:
     def _close(self) -> None:
         """If all that was sent is text, take the last one as final, and let go of the audio."""
         if not self.ended or self._dismissed:
+            return
+        # Usher's server makes text of everything before it closes. A stock server may have been too slow for it; what
+        # it has not told of, other than silence, another session hears again if there is time.
+        told_all = self._can_configure or self._is_sure or self._source.leaving
+        if not told_all and self.fruitful:
             return
         last = self._reader.close()
         if last is not None:
