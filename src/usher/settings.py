@@ -218,7 +218,19 @@ class TranscriptionSettings(_Group):
     device: Literal["cpu", "cuda", "auto"] = Field(default="cpu", description="Where the model runs.")
     compute_type: str = Field(default="int8", description="Number format of the model: int8, float16, float32.")
     workers: int = Field(default=2, ge=1, le=64, description="Inferences at a time.")
-    max_streams: int = Field(default=32, ge=1, description="Streams at a time; further ones are told to wait.")
+    max_streams: int = Field(
+        default=256, ge=1, le=4096, description="Streams at a time at most; further ones are told to wait."
+    )
+    max_streams_per_bot: int = Field(default=128, ge=1, description="Streams of one bot at a time at most.")
+    max_load: float = Field(
+        default=0.9,
+        gt=0,
+        le=100,
+        description="Share of the workers' time up to which streams are let in; 1 or more: the lag alone decides.",
+    )
+    max_lag_s: float = Field(
+        default=2.0, gt=0, description="Wait of final texts for a worker up to which streams are let in, seconds."
+    )
 
 
 class LifecycleSettings(_Group):

@@ -6,7 +6,7 @@ import uvloop
 
 from usher.bootstrap.signals import run_until_signal
 from usher.domain.errors import Unavailable
-from usher.protocol.credentials import BotCredentials
+from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.settings import Settings
 from usher.telemetry import configure_logging
 from usher.transcription.config import ServerConfig
@@ -29,6 +29,9 @@ async def serve_speech(settings: Settings) -> None:
         compute_type=wanted.compute_type,
         workers=wanted.workers,
         max_streams=wanted.max_streams,
+        max_streams_per_bot=wanted.max_streams_per_bot,
+        max_load=wanted.max_load,
+        max_lag_s=wanted.max_lag_s,
     )
     try:
         await run(config, authenticate=_gate(settings))
@@ -50,9 +53,9 @@ class Gate:
     def __init__(self, credentials: BotCredentials) -> None:
         self._credentials = credentials
 
-    def __call__(self, token: str | None) -> bool:
-        """Say whether `token` was derived from this installation's secret."""
-        return token is not None and self._credentials.verify(token) is not None
+    def __call__(self, token: str | None) -> BotIdentity | None:
+        """Return the bot for which `token` was derived from this installation's secret, if it was."""
+        return None if token is None else self._credentials.verify(token)
 
 
 def main() -> None:

@@ -20,6 +20,20 @@ class BotIdentity:
     meeting_id: int
     connection_id: str
 
+    def owns(self, session_uid: str) -> bool:
+        """Say whether a session at the speech service may have this name: see `name_session`."""
+        return session_uid == self.connection_id or session_uid.startswith(f"{self.connection_id}.")
+
+
+def name_session(connection_id: str, suffix: str) -> str:
+    """Return the name of a further session of a bot at the speech service. Its first one is named as the connection.
+
+    Args:
+        connection_id: The bot's.
+        suffix: Tells it from the others; at most 35 characters.
+    """
+    return f"{connection_id}.{suffix}"
+
 
 class BotCredentials:
     """Derives and checks the tokens of bots.

@@ -4,8 +4,9 @@ A client sends one text message (its options), then binary frames of raw mono 16
 `END_OF_AUDIO`. The server answers with text messages that all carry the client's `uid`. Times in segments are strings
 of stream seconds with three decimals.
 
-Usher's additions are fields and messages a stock client ignores: `id`, `revision` and `language` on a segment, the
-`configure` message and its answer, and a flush of everything buffered before the close that follows `END_OF_AUDIO`.
+Usher's additions are fields and messages a stock client ignores: `id`, `revision` and `language` on a segment, `lag_s`
+beside the segments, the `configure` message and its answer, and a flush of everything buffered before the close that
+follows `END_OF_AUDIO`.
 
 Source: whisper-live 0.10.0, `whisper_live/server.py`, `client.py` and `backend/base.py`.
 """
@@ -51,22 +52,41 @@ def _none_as_default(value: object) -> object:
 
 
 class VadParameters(BaseModel):
-    """The voice detection settings a client may ask for; unknown ones are ignored.
+    """The voice detection settings a client may ask for; unknown ones are ignored, and what is left out stays as it is.
+
+    The stock server finds speech within a buffer by them; Usher finds the ends of utterances, and keeps each setting
+    within bounds (`EndpointRules.asked_for`).
 
     Attributes:
         threshold: Speech probability from which a window counts as speech, 0 to 1.
+        neg_threshold: Speech probability below which speech turns into silence, 0 to 1.
+        min_speech_duration_ms: Utterances with less speech are taken for noise.
+        max_speech_duration_s: Longer utterances are cut.
+        min_silence_duration_ms: Silence that ends an utterance.
+        speech_pad_ms: Audio kept from before the speech.
+
+    Source: faster-whisper 1.2.1, `vad.py`, class VadOptions.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+    threshold: float | None = Field(default=None, gt=0.0, lt=1.0)
+    neg_threshold: float | None = Field(default=None, ge=0.0, lt=1.0)
+    min_speech_duration_ms: float | None = Field(default=None, ge=0.0)
+    max_speech_duration_s: float | None = Field(default=None, gt=0.0)
+    min_silence_duration_ms: float | None = Field(default=None, ge=0.0)
+    speech_pad_ms: float | None = Field(default=None, ge=0.0)
 
 
 class ClientOptions(BaseModel):
     """First message of a client.
 
-    Fields of the stock protocol that change nothing here (`max_clients`, `clip_audio`, …) are accepted and ignored.
-    `use_vad` is accepted for compatibility: Usher finds the ends of utterances by voice detection either way.
+    Fields of the stock protocol that change nothing here are accepted, whatever is in them:
+
+    * `use_vad`: the ends of utterances are found by voice detection either way;
+    * `clip_audio`: nothing has to be clipped, for silence is never kept and utterances are bounded;
+    * `same_output_threshold`: a text is final when its utterance is over, not when it came often enough;
+    * `max_clients`, `max_connection_time`: limits of a server are not for its clients to set.
 
     Attributes:
         uid: Name the client gives its stream; echoed in every answer.
@@ -78,6 +98,9 @@ class ClientOptions(BaseModel):
         hotwords: Words to prefer, as one string.
         send_last_n_segments: How many completed segments each message repeats.
         no_speech_thresh: Probability of "no speech" above which doubtful text is dropped, 0 to 1.
+        vad_parameters: When utterances begin and end.
+        enable_translation: Wanted beside the transcript, which Usher does not offer; see `not_offered`.
+        enable_diarization: Speakers told apart by their voices, which Usher does not offer; see `not_offered`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -93,6 +116,24 @@ class ClientOptions(BaseModel):
     send_last_n_segments: int = Field(default=10, ge=1, le=1000)
     no_speech_thresh: float = Field(default=0.45, ge=0.0, le=1.0)
     vad_parameters: VadParameters | None = None
+    enable_translation: bool | None = None
+    enable_diarization: bool | None = None
+
+    @property
+    def not_offered(self) -> list[str]:
+        """What the client asked for and does not get; each says what to do instead."""
+        missing = []
+        if self.enable_translation:
+            missing.append(
+                "enable_translation is not offered: the task 'translate' turns speech into English text, and a second "
+                "stream with it gives both"
+            )
+        if self.enable_diarization:
+            missing.append(
+                "enable_diarization is not offered: speakers are told apart by a stream for each of them, as Usher's "
+                "bots send, which know their names"
+            )
+        return missing
 
 
 class Configure(BaseModel):
@@ -184,9 +225,15 @@ class LanguageDetected(_ServerMessage):
 
 
 class Segments(_ServerMessage):
-    """The last completed segments and at most one trailing segment that is not completed."""
+    """The last completed segments and at most one trailing segment that is not completed.
+
+    Attributes:
+        segments: In the order in which they were spoken.
+        lag_s: Usher addition: for how long ended speech has waited for its text; left out while that is little.
+    """
 
     segments: list[Segment]
+    lag_s: float | None = None
 
 
 ServerMessage = ServerReady | Disconnect | Configured | Wait | Problem | LanguageDetected | Segments
@@ -211,6 +258,8 @@ def parse_configure(data: str) -> Configure:
     Raises:
         ProtocolViolation: The message is anything but a valid `configure`.
     """
+    if data.strip() == END_OF_AUDIO.decode():
+        raise ProtocolViolation("END_OF_AUDIO must be a binary message")
     return _parse(Configure, data)
 
 

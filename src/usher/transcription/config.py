@@ -40,10 +40,35 @@ class EndpointRules:
             raise ValueError("threshold must lie between release and 1")
 
     def asked_for(self, parameters: VadParameters | None) -> "EndpointRules":
-        """Returns the rules with what a client asked for, within reason."""
+        """Returns the rules with what a client asked for, within reason.
+
+        Only what it names changes. The bounds keep utterances usable: long enough for the model to have context, short
+        enough for its window, and with silences that still end within a conversation.
+        """
         if parameters is None:
             return self
-        return replace(self, threshold=min(max(parameters.threshold, self.release + 0.05), 0.95))
+        asked = parameters
+        threshold = _within(0.1, asked.threshold, 0.95, self.threshold)
+        release = self.release
+        if asked.neg_threshold is not None:
+            release = threshold - asked.neg_threshold
+        return replace(
+            self,
+            threshold=threshold,
+            release=min(max(release, 0.0), threshold - 0.05),
+            pre_roll_s=_within(0.1, _seconds(asked.speech_pad_ms), 1.0, self.pre_roll_s),
+            silence_s=_within(0.2, _seconds(asked.min_silence_duration_ms), 2.0, self.silence_s),
+            min_speech_s=_within(0.0, _seconds(asked.min_speech_duration_ms), 1.0, self.min_speech_s),
+            max_utterance_s=_within(5.0, asked.max_speech_duration_s, 25.0, self.max_utterance_s),
+        )
+
+
+def _within(least: float, asked: float | None, most: float, otherwise: float) -> float:
+    return otherwise if asked is None else min(max(asked, least), most)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +85,20 @@ class ServerConfig:
         batch_size: Utterances decoded together; four take a third less processor time than one by one.
         draft_wait_s: How long a partial text waits for others to be decoded with, when several streams are open.
         beam_size: Beam width of final texts; partial texts are decoded greedily.
-        max_streams: Streams served at once; the next one is told to wait.
-        retry_after_s: What a stream that must wait is told.
-        max_frame_bytes: Longest binary frame.
+        max_streams: Streams served at once, at most; further ones are told to wait.
+        max_streams_per_bot: Streams of one bot at once, at most: one for each person who is heard, and those that a
+            broken connection has not yet given back.
+        max_load: Share of the workers' time up to which streams are let in; 1 or more leaves it to `max_lag_s`.
+        max_lag_s: How long final texts may wait for a worker for streams to be let in; from so much lag on, clients
+            are told of it.
+        new_streams_per_s: New streams a second; eight times as many may come at once.
+        retry_after_s: What a stream that must wait is told where there is no better estimate.
+        max_frame_bytes: Longest message.
+        frames_per_s: Binary frames a second of one stream; what comes faster is read later.
+        texts_per_s: Text messages a second of one stream; what comes faster is read later.
+        max_speed: How many times faster than real time a stream may catch up.
+        failures_per_minute: Failed handshakes of one address that are answered one by one.
+        max_handshakes_per_address: Connections of one address at once that have not yet sent their options.
         max_backlog_s: Finished but not yet transcribed audio per stream at which the server stops reading from it.
         max_stream_s: Longest life of a stream, after which it is finalised and disconnected.
         handshake_timeout_s: Time a client has to send its options.
@@ -83,9 +119,18 @@ class ServerConfig:
     batch_size: int = 4
     draft_wait_s: float = 0.2
     beam_size: int = 5
-    max_streams: int = 16
+    max_streams: int = 256
+    max_streams_per_bot: int = 128
+    max_load: float = 0.9
+    max_lag_s: float = 2.0
+    new_streams_per_s: float = 16.0
     retry_after_s: float = 30.0
     max_frame_bytes: int = 1 << 20
+    frames_per_s: float = 1000.0
+    texts_per_s: float = 5.0
+    max_speed: float = 20.0
+    failures_per_minute: float = 20.0
+    max_handshakes_per_address: int = 256
     max_backlog_s: float = 120.0
     max_stream_s: float = 12 * 3600.0
     handshake_timeout_s: float = 10.0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from usher.transcription.engine import Job, Quality, Result
+from usher.transcription.meter import Meter
 
 _FINAL_TRIES = 2
 
@@ -34,10 +35,16 @@ class Request:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A request on its way."""
+    """A request on its way.
+
+    Attributes:
+        submitted_at: When it was asked for; of a final, when its utterance ended.
+        ready_at: Of a final, since when it has been its turn in the lane.
+    """
 
     request: Request
     submitted_at: float
+    ready_at: float = 0.0
     final: bool = False
     running: bool = False
     done: bool = False
@@ -57,21 +64,23 @@ class Lane:
     draft replaces an older one. Texts are delivered in the order of the utterances.
     """
 
-    def __init__(self, *, wake: Callable[[], None], clock: Callable[[], float]) -> None:
+    def __init__(self, *, wake: Callable[[], None], meter: Meter) -> None:
         """Opens a lane.
 
         Args:
             wake: Called when there is work.
-            clock: Monotonic clock, in seconds.
+            meter: Told how long things take; its clock is the lane's.
         """
         self._wake = wake
-        self._clock = clock
+        self._meter = meter
+        self._clock = meter.clock
         self._finals: collections.deque[Work] = collections.deque()
         self._draft: Work | None = None
         self._drafting: Work | None = None
         self._drafted: Work | None = None
         self._changed = asyncio.Event()
         self._last_finished = -1
+        self._slowest_s = 0.0
         self._turn = 0
         self._open = True
 
@@ -81,9 +90,20 @@ class Lane:
         return sum(work.request.size for work in self._finals)
 
     @property
-    def oldest_final_at(self) -> float | None:
-        """When the oldest final without a text was asked for, on the scheduler's clock."""
-        return self._finals[0].submitted_at if self._finals else None
+    def lag_s(self) -> float:
+        """How far the texts are behind: for how long the oldest ended utterance without a text has been waiting."""
+        return self._clock() - self._finals[0].submitted_at if self._finals else 0.0
+
+    @property
+    def wait_s(self) -> float:
+        """For how long the next final has been waiting for a worker. Its own predecessors are no part of that."""
+        head = self.next_final()
+        return self._clock() - head.ready_at if head else 0.0
+
+    def take_lag_s(self) -> float:
+        """Says how far the texts are behind, or were when a final was delivered since this was last asked."""
+        slowest_s, self._slowest_s = self._slowest_s, 0.0
+        return max(slowest_s, self.lag_s)
 
     @property
     def waiting_finals(self) -> int:
@@ -100,7 +120,7 @@ class Lane:
         known = (work for work in (self._drafted, self._drafting, self._draft) if work and work.is_for(request))
         work = next(known, None) or self._new(request)
         work.final = True
-        work.submitted_at = self._clock()
+        work.submitted_at = work.ready_at = self._clock()
         self._finals.append(work)
         self._draft = self._drafted = None
         self._settle()
@@ -149,12 +169,15 @@ class Lane:
         """Notes that a worker takes a piece of work."""
         work.running = True
         self._turn = turn
-        if not work.final:
+        if work.final:
+            self._meter.waited(self._clock() - work.ready_at)
+        else:
             self._drafting, self._draft = work, None
 
     def complete(self, work: Work, result: Result | None) -> None:
         """Notes the end of a try; None is a failure."""
         work.running = False
+        work.ready_at = self._clock()
         work.tries += 1
         work.done = result is not None or work.tries >= _FINAL_TRIES
         work.result = result
@@ -173,6 +196,11 @@ class Lane:
         while self._finals and self._finals[0].done:
             work = self._finals.popleft()
             self._last_finished = work.request.utterance
+            delay_s = self._clock() - work.submitted_at
+            self._slowest_s = max(self._slowest_s, delay_s)
+            self._meter.delivered(delay_s, lost=work.result is None)
+            if self._finals:
+                self._finals[0].ready_at = self._clock()
             work.request.deliver(work.result, True)
         self._changed.set()
 

@@ -10,16 +10,18 @@ others when several streams are open, and leave one worker, if there are two, to
 
 import asyncio
 import contextlib
+import heapq
 import itertools
 import math
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from usher.transcription.engine import Engine, EngineError, Quality, Result
+from usher.transcription.engine import Engine, EngineError, Job, Quality, Result
 from usher.transcription.lane import Lane, Work
+from usher.transcription.meter import Meter
+from usher.transcription.pcm import seconds
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +34,9 @@ _Batch = list[tuple[Lane, Work]]
 class Scheduler:
     """The workers and the lanes they serve. Make it with `open_scheduler`."""
 
-    def __init__(
-        self, engine: Engine, *, workers: int, batch_size: int, draft_wait_s: float, clock: Callable[[], float]
-    ) -> None:
-        self.clock = clock
+    def __init__(self, engine: Engine, *, workers: int, batch_size: int, draft_wait_s: float, meter: Meter) -> None:
+        self._meter = meter
+        self._clock = meter.clock
         self._engine = engine
         self._workers = workers
         self._batch_size = batch_size
@@ -48,7 +49,7 @@ class Scheduler:
     @contextlib.contextmanager
     def lane(self) -> Iterator[Lane]:
         """Serves a stream for as long as the context lasts; work left at its end is forgotten."""
-        lane = Lane(wake=self.wake, clock=self.clock)
+        lane = Lane(wake=self.wake, meter=self._meter)
         self._lanes.add(lane)
         try:
             yield lane
@@ -68,8 +69,21 @@ class Scheduler:
     @property
     def lag_s(self) -> float:
         """How long the oldest of them has been waiting."""
-        waiting = [at for lane in self._lanes if (at := lane.oldest_final_at) is not None]
-        return self.clock() - min(waiting) if waiting else 0.0
+        return max((lane.lag_s for lane in self._lanes), default=0.0)
+
+    @property
+    def wait_s(self) -> float:
+        """For how long the stream whose turn it is has been waiting for a worker."""
+        return max((lane.wait_s for lane in self._lanes), default=0.0)
+
+    @property
+    def backlog_s(self) -> float:
+        """Length of all ended utterances that have no text yet."""
+        return seconds(sum(lane.backlog for lane in self._lanes))
+
+    def worst_lags_s(self, count: int) -> list[float]:
+        """Finds the longest lags of streams, longest first; streams without any are left out."""
+        return heapq.nlargest(count, (lag_s for lane in self._lanes if (lag_s := lane.lag_s) > 0.0))
 
     async def work(self, pool: ThreadPoolExecutor) -> None:
         """Serves lanes until cancelled. Run once per worker."""
@@ -116,13 +130,14 @@ class Scheduler:
     def _patience_s(self, drafts: _Batch) -> float:
         """How much longer the oldest of some drafts waits for company."""
         wait_s = self._draft_wait_s if len(self._lanes) >= _CROWD else 0.0
-        return wait_s - (self.clock() - min(work.submitted_at for _, work in drafts))
+        return wait_s - (self._clock() - min(work.submitted_at for _, work in drafts))
 
     async def _run(self, batch: _Batch, pool: ThreadPoolExecutor) -> None:
         jobs = [work.request.build() for _, work in batch]
         results: list[Result] | list[None]
         try:
-            results = await asyncio.get_running_loop().run_in_executor(pool, self._engine.transcribe, jobs)
+            with self._meter.calling(jobs):
+                results = await asyncio.get_running_loop().run_in_executor(pool, self._call, jobs)
         except EngineError as error:
             log.warning("transcription_failed", jobs=len(jobs), error=str(error))
             if len(batch) > 1:
@@ -134,6 +149,19 @@ class Scheduler:
             lane.complete(work, result)
         self.wake()
 
+    def _call(self, jobs: list[Job]) -> list[Result]:
+        """Calls the engine, in a thread. What breaks it is the fault of these jobs, and must not end all others."""
+        try:
+            results = self._engine.transcribe(jobs)
+        except EngineError:
+            raise
+        except Exception as error:  # the guard of jobs: a bug in the engine that one stream brings out ends no other
+            log.exception("engine_broke", jobs=len(jobs))
+            raise EngineError(f"the engine broke: {type(error).__name__}") from error
+        if len(results) != len(jobs):
+            raise EngineError(f"{len(results)} results for {len(jobs)} jobs")
+        return results
+
 
 @contextlib.asynccontextmanager
 async def open_scheduler(
@@ -142,7 +170,7 @@ async def open_scheduler(
     workers: int,
     batch_size: int = 1,
     draft_wait_s: float = 0.0,
-    clock: Callable[[], float] = time.monotonic,
+    meter: Meter | None = None,
 ) -> AsyncIterator[Scheduler]:
     """Runs a scheduler with its workers.
 
@@ -151,12 +179,18 @@ async def open_scheduler(
         workers: Engine calls at the same time, one thread each.
         batch_size: Most jobs per engine call.
         draft_wait_s: How long a draft waits for others to share an engine call with.
-        clock: Monotonic clock, in seconds.
+        meter: Measures what happens; its clock is the scheduler's.
 
     Raises:
-        ExceptionGroup: A worker broke on something that is no EngineError: a bug.
+        ExceptionGroup: A worker broke: a bug here, not in the engine.
     """
-    scheduler = Scheduler(engine, workers=workers, batch_size=batch_size, draft_wait_s=draft_wait_s, clock=clock)
+    scheduler = Scheduler(
+        engine,
+        workers=workers,
+        batch_size=batch_size,
+        draft_wait_s=draft_wait_s,
+        meter=meter or Meter(workers=workers),
+    )
     pool = ThreadPoolExecutor(workers, thread_name_prefix="transcribe")
     try:
         async with asyncio.TaskGroup() as group:

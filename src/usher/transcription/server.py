@@ -1,32 +1,27 @@
-"""The WebSocket server: who may come in, how many, and how they leave."""
+"""The WebSocket server: its streams, from their first message to their end."""
 
 import asyncio
 import contextlib
-import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
-from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from typing import cast
 
 import structlog
 from websockets.asyncio.server import Server as SocketServer
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_sockets
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from usher.protocol.whisper import (
-    EXTENSIONS_HEADER,
-    ClientOptions,
-    ProtocolViolation,
-    Wait,
-    find_uid,
-    parse_options,
-)
+from usher.protocol.credentials import BotIdentity
+from usher.protocol.whisper import ClientOptions, ProtocolViolation, Wait, find_uid, parse_options
+from usher.transcription.admission import Admission, Limits, Queue, Reason, Refused, Seat
 from usher.transcription.config import ServerConfig
+from usher.transcription.door import Authenticate, Door, Visitor, tell_extensions
 from usher.transcription.endpoint import Endpointer
 from usher.transcription.engine import Engine
+from usher.transcription.meter import Meter
 from usher.transcription.scheduler import Scheduler, open_scheduler
 from usher.transcription.session import CLOSE_DONE, Session, check_language, refuse, send
 from usher.transcription.speech import SpeechStream
@@ -35,11 +30,10 @@ from usher.transcription.voice import VoiceDetector
 
 log = structlog.get_logger(__name__)
 
-Authenticate = Callable[[str | None], bool]
-"""Says whether a token (None when the client sent none) lets its bearer in. Must compare in constant time."""
+_Answer = Callable[[ServerConnection, Request], Response | None]
 
-_SPARE_CONNECTIONS = 32
 _CLOSE_TIMEOUT_S = 5.0
+_WORST_LAGS = 5
 
 
 class Server:
@@ -50,6 +44,7 @@ class Server:
         config: ServerConfig,
         engine: Engine,
         scheduler: Scheduler,
+        meter: Meter,
         *,
         detect: Callable[[], VoiceDetector],
         authenticate: Authenticate | None,
@@ -57,81 +52,101 @@ class Server:
         self._config = config
         self._engine = engine
         self._scheduler = scheduler
+        self._meter = meter
         self._detect = detect
-        self._authenticate = authenticate
         self._stop = asyncio.Event()
-        self._streams = 0
-        self._connections = 0
+        self._admission = Admission(_limits(config), meter.load, clock=meter.clock)
+        self.door = Door(config, meter, authenticate=authenticate, health=self.health)
+        """What connections meet first."""
         self.port = 0
         """Port it listens on."""
+        self._watch()
 
     def health(self) -> dict[str, object]:
         """Says how much work there is.
 
         Returns:
-            `streams` being served, `max_streams`, `waiting_finals` (ended utterances without a text) and `queue_lag_s`
-            (how long the oldest of them has waited).
+            `streams` being served, `max_streams`, `load` (share of the workers' time that is taken; what streams that
+            have just come in will take is estimated), `waiting_finals` (ended utterances without a text), `backlog_s`
+            (their length), `queue_lag_s` (how long the oldest of them has waited) and `worst_lags_s` (of the streams
+            that are furthest behind, the furthest first).
         """
         return {
             "status": "stopping" if self._stop.is_set() else "ok",
             "backend": self._engine.backend,
-            "streams": self._streams,
+            "streams": self._admission.streams,
             "max_streams": self._config.max_streams,
+            "load": round(self._admission.forecast, 3),
             "waiting_finals": self._scheduler.waiting_finals,
+            "backlog_s": round(self._scheduler.backlog_s, 3),
             "queue_lag_s": round(self._scheduler.lag_s, 3),
+            "worst_lags_s": [round(lag_s, 3) for lag_s in self._scheduler.worst_lags_s(_WORST_LAGS)],
         }
-
-    def admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Answers `GET /health`, and turns away who may not come in. None lets the handshake go on."""
-        parts = urlsplit(request.path)
-        if parts.path == "/health":
-            return _json_response(self.health())
-        if self._authenticate and not self._authenticate(find_token(request.headers, parts.query)):
-            log.info("stream_unauthorized")
-            return socket.respond(HTTPStatus.UNAUTHORIZED, "a valid bearer token is required\n")
-        if self._connections >= self._config.max_streams + _SPARE_CONNECTIONS:
-            return socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections\n")
-        return None
 
     async def handle(self, socket: ServerConnection) -> None:
         """Serves one connection from its first message to its close."""
-        self._connections += 1
         try:
-            await self._greet(socket)
+            await self._greet(cast("Visitor", socket))
         except (ConnectionClosed, TimeoutError) as error:
             log.info("client_gone", error=type(error).__name__)
-        finally:
-            self._connections -= 1
 
     def stop(self) -> None:
         """Ends all streams: each is finalised, told and closed. Idempotent; does not wait."""
         self._stop.set()
 
-    async def _greet(self, socket: ServerConnection) -> None:
+    async def _greet(self, socket: Visitor) -> None:
         config = self._config
         try:
             first = await asyncio.wait_for(socket.recv(), config.handshake_timeout_s)
         except TimeoutError:
+            self._meter.refused_input.inc()
             await refuse(socket, "", "no options were sent in time", timeout_s=config.send_timeout_s)
             return
+        socket.settle()
         try:
             options = parse_options(first)
             check_language(options.language, self._engine.languages)
+            _check_name(options.uid, socket.bot)
         except ProtocolViolation as violation:
+            self._meter.refused_input.inc()
             await refuse(socket, find_uid(first), str(violation), timeout_s=config.send_timeout_s)
             return
-        if self._streams >= config.max_streams or self._stop.is_set():
-            wait = Wait(uid=options.uid, message=config.retry_after_s / 60)
+        seat = self._admit(socket.bot)
+        if isinstance(seat, Refused):
+            log.info("stream_waits", uid=options.uid, reason=seat.reason.value, retry_s=round(seat.retry_s, 1))
+            wait = Wait(uid=options.uid, message=seat.retry_s / 60)
             await send(socket, wait, timeout_s=config.send_timeout_s)
             await socket.close(CLOSE_DONE)
             return
-        self._streams += 1
         try:
             await self._serve(socket, options)
         finally:
-            self._streams -= 1
+            self._admission.leave(seat)
 
-    async def _serve(self, socket: ServerConnection, options: ClientOptions) -> None:
+    def _admit(self, bot: BotIdentity | None) -> Seat | Refused:
+        queue = Queue(wait_s=self._scheduler.wait_s, backlog_s=self._scheduler.backlog_s)
+        if self._stop.is_set():
+            answer: Seat | Refused = Refused(Reason.STOPPING, self._config.retry_after_s)
+        else:
+            answer = self._admission.admit(bot.connection_id if bot else None, queue)
+        self._meter.admissions.labels(answer.reason.value if isinstance(answer, Refused) else "admitted").inc()
+        return answer
+
+    def _watch(self) -> None:
+        watch, scheduler, load = self._meter.watch, self._scheduler, self._meter.load
+        watch("usher_speech_streams", "Streams being served.", lambda: self._admission.streams)
+        watch("usher_speech_connections", "Open connections.", lambda: self.door.connections)
+        watch("usher_speech_load", "Share of the workers' time taken, new streams estimated.", self._forecast)
+        watch("usher_speech_busy", "Share of the workers' time taken, measured.", lambda: load.busy / load.workers)
+        watch("usher_speech_hearing", "Share of the event loop's time for voice detection.", lambda: load.hearing)
+        watch("usher_speech_lag_seconds", "Lag of the stream that is furthest behind.", lambda: scheduler.lag_s)
+        watch("usher_speech_waiting_finals", "Ended utterances without a text.", lambda: scheduler.waiting_finals)
+        watch("usher_speech_backlog_seconds", "Length of those utterances.", lambda: scheduler.backlog_s)
+
+    def _forecast(self) -> float:
+        return self._admission.forecast
+
+    async def _serve(self, socket: Visitor, options: ClientOptions) -> None:
         config, changed = self._config, asyncio.Event()
         rules = config.endpoint.asked_for(options.vad_parameters)
         transcript = Transcript(options.uid, repeat=options.send_last_n_segments)
@@ -152,22 +167,33 @@ class Server:
                 changed=changed,
                 stop=self._stop,
                 config=config,
+                meter=self._meter,
                 languages=self._engine.languages,
             )
             log.info("stream_started", uid=options.uid, language=options.language, task=options.task.value)
             await session.run(self._engine.backend)
 
 
-def _tell_extensions(_socket: ServerConnection, _request: Request, response: Response) -> None:
-    response.headers[EXTENSIONS_HEADER] = "configure"
+def _limits(config: ServerConfig) -> Limits:
+    return Limits(
+        max_streams=config.max_streams,
+        max_streams_per_bot=config.max_streams_per_bot,
+        max_load=config.max_load,
+        max_lag_s=config.max_lag_s,
+        new_streams_per_s=config.new_streams_per_s,
+        retry_after_s=config.retry_after_s,
+    )
 
 
-def find_token(headers: Headers, query: str) -> str | None:
-    """Finds the bearer token of a request: in `Authorization`, else in `?token=`, where stock clients put it."""
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return next(iter(parse_qs(query).get("token", [])), None)
+def _check_name(uid: str, bot: BotIdentity | None) -> None:
+    """Checks that a stream is named after the bot whose token opened it.
+
+    Raises:
+        ProtocolViolation: It is not.
+    """
+    if bot is not None and not bot.owns(uid):
+        own = bot.connection_id
+        raise ProtocolViolation(f"uid: with this token it must be {own!r}, or begin with {own + '.'!r}")
 
 
 @contextlib.asynccontextmanager
@@ -177,6 +203,7 @@ async def serve(
     *,
     detect: Callable[[], VoiceDetector] | None = None,
     authenticate: Authenticate | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Server]:
     """Runs a transcription server for as long as the context lasts.
 
@@ -188,6 +215,7 @@ async def serve(
         engine: Transcribes; loaded here.
         detect: Makes a voice detector for a stream; Silero when left out.
         authenticate: Checks tokens; everybody may come in when left out.
+        clock: Monotonic clock, in seconds, for what is measured.
 
     Raises:
         EngineError: The model cannot be loaded.
@@ -197,16 +225,22 @@ async def serve(
     await asyncio.to_thread(engine.load)
     if detect is None:
         detect = await asyncio.to_thread(_load_silero)
+    meter = Meter(workers=config.workers, clock=clock)
     async with open_scheduler(
-        engine, workers=config.workers, batch_size=config.batch_size, draft_wait_s=config.draft_wait_s
+        engine,
+        workers=config.workers,
+        batch_size=config.batch_size,
+        draft_wait_s=config.draft_wait_s,
+        meter=meter,
     ) as scheduler:
-        server = Server(config, engine, scheduler, detect=detect, authenticate=authenticate)
+        server = Server(config, engine, scheduler, meter, detect=detect, authenticate=authenticate)
         sockets = await serve_sockets(
             server.handle,
             config.host,
             config.port,
-            process_request=server.admit,
-            process_response=_tell_extensions,
+            create_connection=cast("type[ServerConnection]", server.door.connection),
+            process_request=cast("_Answer", server.door.answer),
+            process_response=tell_extensions,
             compression=None,
             max_size=config.max_frame_bytes,
             open_timeout=config.handshake_timeout_s,
@@ -240,12 +274,6 @@ def _load_silero() -> Callable[[], VoiceDetector]:
     from usher.transcription.silero import SileroModel  # noqa: PLC0415 -- needs the network's runtime, other detectors do not
 
     return SileroModel.load().open
-
-
-def _json_response(body: dict[str, object]) -> Response:
-    data = json.dumps(body).encode()
-    headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(data)), "Connection": "close"})
-    return Response(HTTPStatus.OK, HTTPStatus.OK.phrase, headers, data)
 
 
 def _quiet_logger() -> logging.Logger:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 
 from usher.transcription.config import ServerConfig
+from usher.transcription.door import Authenticate
 from usher.transcription.engines.faster_whisper import FasterWhisperConfig, FasterWhisperEngine
-from usher.transcription.server import Authenticate, Server, serve
+from usher.transcription.server import Server, serve
 
 
 def make_engine(config: ServerConfig) -> FasterWhisperEngine:

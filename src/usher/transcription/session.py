@@ -1,6 +1,7 @@
 """One WebSocket connection, from its options to its close."""
 
 import asyncio
+import contextlib
 from enum import Enum, auto
 
 import structlog
@@ -21,11 +22,15 @@ from usher.protocol.whisper import (
 )
 from usher.transcription.config import ServerConfig
 from usher.transcription.lane import Lane
-from usher.transcription.pcm import decode_frame, samples
+from usher.transcription.meter import Meter
+from usher.transcription.pcm import decode_frame, samples, seconds
+from usher.transcription.rates import Pace
 from usher.transcription.speech import SpeechStream
 from usher.transcription.transcript import Transcript
 
 log = structlog.get_logger(__name__)
+
+_LOOK_AT_LAG_S = 1.0
 
 CLOSE_DONE = 1000
 CLOSE_GOING_AWAY = 1001
@@ -70,6 +75,7 @@ class Session:
         changed: asyncio.Event,
         stop: asyncio.Event,
         config: ServerConfig,
+        meter: Meter,
         languages: frozenset[str],
     ) -> None:
         """Puts a session together.
@@ -83,6 +89,7 @@ class Session:
             changed: Set by `speech` when there is something to send.
             stop: Set when the server shuts down.
             config: Limits.
+            meter: Counts what happens.
             languages: Language codes the engine knows.
         """
         self._socket = socket
@@ -93,8 +100,11 @@ class Session:
         self._changed = changed
         self._stop = stop
         self._config = config
+        self._meter = meter
+        self._pace = Pace(config, meter.clock)
         self._languages = languages
         self._ending = False
+        self._told_of_lag = False
 
     async def run(self, backend: str) -> None:
         """Serves the client until it or the server ends the stream. Everything heard is answered before the close.
@@ -107,6 +117,8 @@ class Session:
             TimeoutError: The client does not take its messages.
         """
         await self._send(ServerReady(uid=self._options.uid, backend=backend))
+        for missing in self._options.not_offered:
+            await self._send(Problem(uid=self._options.uid, status="WARNING", message=missing))
         publisher = asyncio.create_task(self._publish(), name="publish")
         try:
             await self._serve(publisher)
@@ -117,6 +129,7 @@ class Session:
         try:
             ending = await self._listen()
         except ProtocolViolation as violation:
+            self._meter.refused_input.inc()
             await self._flush(publisher)
             await refuse(self._socket, self._options.uid, str(violation), timeout_s=self._config.send_timeout_s)
             return
@@ -145,6 +158,7 @@ class Session:
             if message == END_OF_AUDIO:
                 return Ending.END_OF_AUDIO
             if isinstance(message, str):
+                await self._pace.text()
                 await self._configure(message)
             else:
                 await self._hear(message)
@@ -166,8 +180,11 @@ class Session:
     async def _hear(self, frame: bytes) -> None:
         """Takes a frame second by second, so that a long one does not hold up the other streams."""
         pcm = decode_frame(frame, self._options.audio_format)
+        await self._pace.frame(seconds(len(pcm)))
         for first in range(0, len(pcm), SAMPLE_RATE_HZ):
-            self._speech.hear(pcm[first : first + SAMPLE_RATE_HZ])
+            second = pcm[first : first + SAMPLE_RATE_HZ]
+            with self._meter.hearing(len(second)):
+                self._speech.hear(second)
             await asyncio.sleep(0)
 
     async def _configure(self, text: str) -> None:
@@ -192,20 +209,37 @@ class Session:
         """Sends what has changed, until the stream ends and the client knows everything."""
         try:
             while True:
-                await self._changed.wait()
-                self._changed.clear()
+                await self._news()
                 ending = self._ending
-                for notice in self._speech.take_notices():
-                    await self._send(notice)
-                if segments := self._transcript.take():
-                    await self._send(segments)
+                await self._tell()
                 if ending:
                     return
         except TimeoutError:
             log.warning("client_too_slow", uid=self._options.uid)
+            self._meter.slow_clients.inc()
             self._socket.transport.abort()
         except ConnectionClosed:
             return
+
+    async def _news(self) -> None:
+        """Waits until something has changed, or it is time to see whether the texts are still coming."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AT_LAG_S):
+                await self._changed.wait()
+        self._changed.clear()
+
+    async def _tell(self) -> None:
+        for notice in self._speech.take_notices():
+            await self._send(notice)
+        lag_s = self._lane.take_lag_s()
+        lagging = lag_s >= self._config.max_lag_s * (0.5 if self._told_of_lag else 1.0)
+        if segments := self._transcript.take(lag_s=round(lag_s, 1) if lagging else None):
+            await self._send(segments)
+        if lagging and not self._told_of_lag:
+            message = f"the texts are {lag_s:.0f} s behind the speech"
+            log.warning("stream_lags", uid=self._options.uid, lag_s=round(lag_s, 1))
+            await self._send(Problem(uid=self._options.uid, status="WARNING", message=message))
+        self._told_of_lag = lagging
 
     async def _send(self, message: BaseModel) -> None:
         await send(self._socket, message, timeout_s=self._config.send_timeout_s)

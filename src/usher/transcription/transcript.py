@@ -57,8 +57,12 @@ class Transcript:
         else:
             self._open = segment
 
-    def take(self) -> Segments | None:
-        """Hands out the next message, or None when the client knows everything."""
+    def take(self, *, lag_s: float | None = None) -> Segments | None:
+        """Hands out the next message, or None when the client knows everything.
+
+        Args:
+            lag_s: How far the texts are behind; None when that is not worth a word.
+        """
         if not self._changed:
             return None
         count = max(self._repeat, self._unsent)
@@ -68,4 +72,4 @@ class Transcript:
         while len(self._completed) > self._repeat:
             self._completed.popleft()
         self._unsent, self._changed = 0, False
-        return Segments(uid=self._uid, segments=segments)
+        return Segments(uid=self._uid, segments=segments, lag_s=lag_s)
