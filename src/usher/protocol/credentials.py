@@ -25,14 +25,14 @@ class BotIdentity:
         return session_uid == self.connection_id or session_uid.startswith(f"{self.connection_id}.")
 
 
-def name_session(connection_id: str, suffix: str) -> str:
-    """Return the name of a further session of a bot at the speech service. Its first one is named as the connection.
+def name_session(after: str, suffix: str) -> str:
+    """Return the name of a further session of a bot at the speech service.
 
     Args:
-        connection_id: The bot's.
+        after: Name of any session of the bot; the first one is named as its connection.
         suffix: Tells it from the others; at most 35 characters.
     """
-    return f"{connection_id}.{suffix}"
+    return f"{after.partition('.')[0]}.{suffix}"
 
 
 class BotCredentials:

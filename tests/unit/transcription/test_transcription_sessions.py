@@ -2,55 +2,18 @@
 
 import asyncio
 import contextlib
-import json
 import threading
-from collections.abc import AsyncIterator
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from tests.support.speech_clips import Pcm
-from tests.support.transcription_client import OPTIONS, PATIENCE_S, open_client, open_ready_client
-from websockets.asyncio.client import connect
+from tests.support.speech_service import fetch_health, gap, loudness, only_right, running, tone
+from tests.support.transcription_client import PATIENCE_S, open_client, open_ready_client
 from websockets.exceptions import InvalidStatus
 
-from usher.protocol.credentials import BotIdentity
 from usher.protocol.whisper import Configured, Disconnect, LanguageDetected, Segments, ServerReady, Wait
 from usher.transcription.config import ServerConfig
-from usher.transcription.door import Authenticate
 from usher.transcription.engine import EngineError, Job, Quality
 from usher.transcription.engines.scripted import ScriptedEngine
-from usher.transcription.server import Server, serve
-from usher.transcription.voice import LoudnessDetector
-
-CONFIG = ServerConfig(port=0)
-
-
-def tone(duration_s: float, level: float = 0.5) -> Pcm:
-    return np.full(round(duration_s * 16_000), level, np.float32)
-
-
-def gap(duration_s: float = 1.0) -> Pcm:
-    return tone(duration_s, 0.0)
-
-
-def loudness(job: Job) -> str:
-    """Says the level of the tone, so that a text shows which audio it came from."""
-    return f"level {np.max(job.audio):.1f}"
-
-
-@contextlib.asynccontextmanager
-async def running(
-    engine: ScriptedEngine | None = None, config: ServerConfig = CONFIG, authenticate: Authenticate | None = None
-) -> AsyncIterator[Server]:
-    engine = engine or ScriptedEngine(say=loudness)
-    async with serve(config, engine, detect=LoudnessDetector, authenticate=authenticate) as server:
-        yield server
-
-
-def only_right(token: str | None) -> BotIdentity | None:
-    """Knows one token, which is bad for comparing it like this anywhere but in a test."""
-    return BotIdentity(1, "test") if token == "right" else None
 
 
 async def test_a_stream_from_options_to_close() -> None:
@@ -94,51 +57,6 @@ async def test_end_of_audio_waits_for_a_slow_engine() -> None:
         await client.say(np.concatenate([part for _ in range(8) for part in (tone(0.5), gap())]))
         await client.end()
         assert [segment.id for segment in client.completed] == list(range(8))
-
-
-@pytest.mark.parametrize(
-    ("first", "complaint"),
-    [
-        ("junk", "ERROR: message: Invalid JSON"),
-        (b"\x00" * 64, "ERROR: the first message must be text"),
-        (json.dumps({"uid": "u", "task": "transcribe", "model": "base"}), "ERROR: language: Field required"),
-        (json.dumps(OPTIONS | {"task": "sing"}), "ERROR: task: Input should be"),
-        (json.dumps(OPTIONS | {"language": "xx"}), "ERROR: language: 'xx' is not a language code"),
-    ],
-)
-async def test_bad_options_are_answered_before_the_close(first: str | bytes, complaint: str) -> None:
-    async with running() as server, open_client(server.port, first=first) as client:
-        assert await client.closed() == 1007
-        (problem,) = client.problems
-        assert problem.startswith(complaint)
-
-
-@pytest.mark.parametrize(
-    ("junk", "complaint"),
-    [
-        (b"\x00\x00\x00", "ERROR: a frame of 3 bytes is not a whole number of float32 samples"),
-        ("junk", "ERROR: message: Invalid JSON"),
-        ('{"type": "configure", "task": "sing"}', "ERROR: task: Input should be"),
-        ('{"type": "configure", "language": "xx"}', "ERROR: language: 'xx' is not a language code"),
-    ],
-)
-async def test_bad_input_is_answered_after_what_was_heard_and_before_the_close(
-    junk: str | bytes, complaint: str
-) -> None:
-    async with running() as server, open_ready_client(server.port) as client:
-        await client.say(tone(1.0, 0.3))
-        await client.socket.send(junk)
-        assert await client.closed() == 1007
-        assert [segment.text for segment in client.completed] == [" level 0.3"]
-        assert client.problems[0].startswith(complaint)
-        assert client.messages[-1].uid == "test"
-
-
-async def test_a_client_that_sends_no_options_is_told_so() -> None:
-    config = ServerConfig(port=0, handshake_timeout_s=0.2)
-    async with running(config=config) as server, connect(f"ws://127.0.0.1:{server.port}") as silent:
-        answer = json.loads(await asyncio.wait_for(silent.recv(), PATIENCE_S))
-        assert (answer["status"], answer["message"]) == ("ERROR", "no options were sent in time")
 
 
 async def test_reconfigure_changes_the_speech_after_it_and_loses_none() -> None:
@@ -247,8 +165,7 @@ async def test_a_valid_token_is_taken_from_header_or_query(token: str | None, pa
 async def test_health_needs_no_token_and_counts_streams() -> None:
     async with running(authenticate=only_right) as server:
         async with open_ready_client(server.port, token="right"):
-            with await asyncio.to_thread(urlopen, f"http://127.0.0.1:{server.port}/health", None, 10) as answer:
-                health = json.loads(answer.read())
+            health = await asyncio.to_thread(fetch_health, server.port)
         assert (health["status"], health["streams"], health["max_streams"]) == ("ok", 1, 256)
         assert (health["waiting_finals"], health["queue_lag_s"]) == (0, 0.0)
 

@@ -23,6 +23,7 @@ from usher.bot.audio.speech import Speech
 from usher.bot.audio.tape import Tape, loudness
 from usher.bot.platforms.port import Sighting
 from usher.protocol.commands import Task
+from usher.protocol.credentials import name_session
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +119,8 @@ class TrackEars:
         backlog_s: float = 0.0,
     ) -> None:
         self._meeting_id = meeting_id
-        self._first_uid: str | None = connection_id
+        self._connection_id = connection_id
+        self._next_uid = connection_id
         self._speech = speech
         self._publish = publish
         self._witness = witness
@@ -330,7 +332,7 @@ class TrackEars:
             return None if known is None else self._names.get(known)
 
         def open_listener(moments: Moments) -> Listener:
-            uid, self._first_uid = self._first_uid or str(uuid.uuid4()), None
+            uid, self._next_uid = self._next_uid, name_session(self._connection_id, uuid.uuid4().hex)
             log.info("lane_opened", session_uid=uid)
             return Listener(
                 self._meeting_id,

@@ -16,6 +16,7 @@ from usher.bot.audio.segments import LooseName
 from usher.bot.audio.speech import Speech
 from usher.bot.audio.speech_session import SpeechSession
 from usher.bot.audio.tape import Tape
+from usher.protocol.credentials import name_session
 from usher.protocol.segments import SegmentEntry, SpokenSegment
 from usher.protocol.whisper import ProtocolViolation
 
@@ -142,7 +143,7 @@ class Listener:
                 self._note_open_text(loose := session.loose)
             if session.abandoned and self._leaving:
                 break
-            self._uid = str(uuid.uuid4())
+            self._uid = name_session(self._uid, uuid.uuid4().hex)
             fruitless = 0 if session.fruitful or not session.ready else fruitless + 1
             retry_s = self._speech.patience.retry_s
             await asyncio.sleep(retry_s[min(fruitless, len(retry_s) - 1)] if session.ready else 0.0)
