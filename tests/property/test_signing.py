@@ -2,11 +2,12 @@
 
 import json
 from datetime import UTC, datetime
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.protocol.credentials import BotCredentials, BotIdentity
+from usher.protocol.credentials import BotCredentials, BotIdentity, name_session
 from usher.protocol.segments import BODY, CONNECTION, SIGNATURE, SegmentEntry, SpokenSegment, is_signed, sign
 
 TEXTS = st.text(min_size=1, max_size=40)
@@ -111,3 +112,20 @@ def test_one_connection_in_two_meetings_is_two_bots(bot: BotIdentity, meeting_id
 @given(st.text(max_size=120) | st.text(max_size=40).map("ub1.7.".__add__))
 def test_whatever_is_given_as_a_token_is_refused(token: str) -> None:
     assert BotCredentials(b"0123456789abcdef").verify(token) is None
+
+
+@given(BOTS, BOTS, st.lists(st.uuids(), max_size=3))
+def test_every_session_of_a_bot_is_its_own_and_no_other_bots(
+    bot: BotIdentity, other: BotIdentity, suffixes: list[UUID]
+) -> None:
+    name = bot.connection_id
+    for suffix in suffixes:
+        name = name_session(name, suffix.hex)
+    assert bot.owns(name)
+    assert len(name) <= 100, "session names are bounded on the segment stream"
+    assert other.owns(name) is (other.connection_id == bot.connection_id)
+
+
+def test_a_name_that_only_begins_alike_is_not_owned() -> None:
+    bot = BotIdentity(1, "abc")
+    assert not any(bot.owns(name) for name in ("abcd", "abcd.1", "ab", "", ".abc", "ABC", "abc:1"))
