@@ -15,7 +15,7 @@ import pytest_asyncio
 from tests.support.eventually import eventually
 from tests.support.speech_clips import clip, transcripts
 from tests.support.speech_service import fetch, fetch_health
-from tests.support.transcription_client import open_client, open_ready_client
+from tests.support.transcription_client import Client, open_client, open_ready_client
 from tests.support.wer import word_error_rate
 from websockets.exceptions import InvalidStatus
 
@@ -38,7 +38,7 @@ class Service:
     @property
     def is_up(self) -> bool:
         try:
-            return fetch_health(self.port)["status"] == "ok"
+            return bool(fetch_health(self.port)["status"] == "ok")
         except OSError:
             return False
 
@@ -82,12 +82,16 @@ async def test_the_last_words_are_final_within_a_second_of_the_end(service: Serv
     for number in range(3):
         async with open_ready_client(service.port, token=TOKEN, uid=f"{BOT.connection_id}.{number}") as client:
             await client.say(clip("lv_0930.wav"))
-            await client.until(lambda client=client: bool(client.heard))  # type: ignore[misc]
+            await until_heard(client)
             started = time.monotonic()
             await client.end()
             delays_s.append(time.monotonic() - started)
             assert word_error_rate(transcripts()["lv_0930.wav"], client.text) <= 0.15
     assert min(delays_s) <= 1.0, delays_s
+
+
+async def until_heard(client: Client) -> None:
+    await client.until(lambda: bool(client.heard))
 
 
 async def test_only_bots_of_this_installation_come_in_and_under_their_own_names(service: Service) -> None:

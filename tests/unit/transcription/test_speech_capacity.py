@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from tests.support.eventually import eventually
 from tests.support.speech_service import fetch, fetch_health, gap, loudness, only_right, running, tone
-from tests.support.transcription_client import PATIENCE_S, Client, open_client, open_ready_client
+from tests.support.transcription_client import OPTIONS, PATIENCE_S, Client, open_client, open_ready_client
 
 from usher.protocol.whisper import Problem, Segments, Wait
 from usher.transcription.config import ServerConfig
@@ -169,7 +169,8 @@ async def test_two_servers_in_a_process_count_apart() -> None:
     [("enable_translation", "the task 'translate'"), ("enable_diarization", "a stream for each of them")],
 )
 async def test_what_is_not_offered_is_said_and_the_stream_goes_on(option: str, advice: str) -> None:
-    async with running() as server, open_ready_client(server.port, **{option: True, "target_language": "fr"}) as client:
+    first = json.dumps(OPTIONS | {option: True, "target_language": "fr"})
+    async with running() as server, open_client(server.port, first=first) as client:
         await client.say(np.concatenate([tone(1.0), gap()]))
         await client.end()
         (problem,) = client.problems
@@ -178,7 +179,7 @@ async def test_what_is_not_offered_is_said_and_the_stream_goes_on(option: str, a
         assert [segment.text for segment in client.completed] == [" level 0.5"]
 
 
-STOCK = {
+STOCK: dict[str, object] = {
     "use_vad": None,
     "clip_audio": True,
     "same_output_threshold": 2,
@@ -210,9 +211,6 @@ async def ends_after(client: Client, silence_s: float) -> bool:
 
 @pytest.mark.parametrize(("silence_ms", "two"), [(300, True), (1500, False)])
 async def test_a_client_chooses_the_silence_that_ends_an_utterance(silence_ms: int, two: bool) -> None:
-    first = json.dumps(
-        {"uid": "u", "language": "en", "task": "transcribe", "model": "base"}
-        | {"vad_parameters": {"min_silence_duration_ms": silence_ms}}
-    )
+    first = json.dumps(OPTIONS | {"vad_parameters": {"min_silence_duration_ms": silence_ms}})
     async with running() as server, open_client(server.port, first=first) as client:
         assert await ends_after(client, 0.9) is two

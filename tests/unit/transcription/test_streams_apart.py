@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 from tests.support.speech_service import gap, loudness, running, tone
-from tests.support.transcription_client import OPTIONS, open_client, open_ready_client
+from tests.support.transcription_client import OPTIONS, Client, open_client, open_ready_client
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -43,12 +43,16 @@ async def healthy(port: int) -> tuple[list[str], float]:
         for number in range(UTTERANCES):
             await client.say(np.concatenate([tone(0.6, 0.1 * (number % 6 + 1)), gap(0.7)]))
             spoken_at = time.monotonic()
-            await client.until(lambda number=number: len(client.completed) > number)  # type: ignore[misc]
+            await has_finals(client, number + 1)
             longest_s = max(longest_s, time.monotonic() - spoken_at)
         await client.end()
         assert client.problems == []
         assert [segment.id for segment in client.completed] == list(range(UTTERANCES))
         return [segment.text for segment in client.completed], longest_s
+
+
+async def has_finals(client: Client, count: int) -> None:
+    await client.until(lambda: len(client.completed) >= count)
 
 
 async def bad_options(port: int) -> None:
