@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from usher.transcription.load import WINDOW_S, Load
-from usher.transcription.rates import Bucket
 
 _FURTHER_STREAM = 0.1
 """What a further stream of a party costs, as a share of the first: it takes turns with the others."""
@@ -31,7 +30,7 @@ class Reason(StrEnum):
     LAGGING = "lagging"
     """Final texts wait too long."""
     HURRIED = "hurried"
-    """Too many streams came in at once."""
+    """Its bot, or its address, asks too often."""
     STOPPING = "stopping"
     """The service is about to end."""
 
@@ -45,7 +44,6 @@ class Limits:
         max_streams_per_bot: Streams of one bot at once.
         max_load: Share of the workers' time that may be taken, estimated.
         max_lag_s: How long final texts may wait for a worker.
-        new_streams_per_s: New streams a second; eight times as many may come at once.
         retry_after_s: What a stream that must wait is told where there is no better estimate.
     """
 
@@ -53,7 +51,6 @@ class Limits:
     max_streams_per_bot: int
     max_load: float
     max_lag_s: float
-    new_streams_per_s: float
     retry_after_s: float
 
 
@@ -114,7 +111,6 @@ class Admission:
         self._clock = clock
         self._seats: set[Seat] = set()
         self._bots: collections.Counter[str] = collections.Counter()
-        self._arrivals = Bucket(per_s=limits.new_streams_per_s, burst=8 * limits.new_streams_per_s, clock=clock)
 
     @property
     def streams(self) -> int:
@@ -172,8 +168,6 @@ class Admission:
             return Refused(Reason.LAGGING, min(max(1.0, self._load.drain_s(queue.backlog_s)), _LONGEST_WAIT_S))
         if self._seats and self._is_busy(weight):
             return Refused(Reason.BUSY, limits.retry_after_s)
-        if not self._arrivals.allows():
-            return Refused(Reason.HURRIED, 1.0)
         return None
 
     def _is_busy(self, weight: float) -> bool:

@@ -91,7 +91,8 @@ class ServerConfig:
         max_load: Share of the workers' time up to which streams are let in; 1 or more leaves it to `max_lag_s`.
         max_lag_s: How long final texts may wait for a worker for streams to be let in; from so much lag on, clients
             are told of it.
-        new_streams_per_s: New streams a second; eight times as many may come at once.
+        new_streams_per_s: New streams a second of one bot, or of one address where there are no tokens; eight times as
+            many may come at once.
         retry_after_s: What a stream that must wait is told where there is no better estimate.
         max_frame_bytes: Longest message.
         frames_per_s: Binary frames a second of one stream; what comes faster is read later.

@@ -19,7 +19,7 @@ from usher.protocol.credentials import BotIdentity
 from usher.protocol.whisper import EXTENSIONS_HEADER
 from usher.transcription.config import ServerConfig
 from usher.transcription.meter import Meter
-from usher.transcription.rates import FailureLimit
+from usher.transcription.rates import Allowance
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,9 @@ class Door:
         self._meter = meter
         self._authenticate = authenticate
         self._health = health
-        self._failures = FailureLimit(per_minute=config.failures_per_minute, clock=meter.clock)
+        self._failures = Allowance(
+            per_s=config.failures_per_minute / 60.0, burst=config.failures_per_minute, clock=meter.clock
+        )
         self._unfinished: collections.Counter[str] = collections.Counter()
 
     def connection(self, protocol: ServerProtocol, server: SocketServer, **options: Any) -> Visitor:  # noqa: ANN401 -- the library's own options
@@ -139,7 +141,7 @@ class Door:
     def _turn_away(self, visitor: Visitor) -> Response:
         """Says that the token is no good. Who has a good one is never held up by the failures of a neighbour."""
         self._meter.refused_handshakes.labels("unauthorized").inc()
-        if not self._failures.note(visitor.address):
+        if not self._failures.allows(visitor.address):
             return visitor.respond(HTTPStatus.TOO_MANY_REQUESTS, "too many attempts without a valid token\n")
         log.info("stream_unauthorized")
         return visitor.respond(HTTPStatus.UNAUTHORIZED, "a valid bearer token is required\n")

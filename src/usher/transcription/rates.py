@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from usher.transcription.config import ServerConfig
 
-_MOST_ADDRESSES = 4096
+_MOST_KEYS = 4096
 
 
 class Bucket:
@@ -71,33 +71,23 @@ class Pace:
         await asyncio.sleep(max(self._frames.take(), self._audio.take(duration_s)))
 
 
-class FailureLimit:
-    """Failures by address. Bounded: of very many addresses the ones that failed longest ago are forgotten."""
+class Allowance:
+    """A bucket for each of many keys. Bounded: of very many keys those not seen for longest are forgotten."""
 
-    def __init__(self, *, per_minute: float, clock: Callable[[], float]) -> None:
-        """Starts without failures.
-
-        Args:
-            per_minute: Failures an address may have in a minute.
-            clock: Monotonic clock, in seconds.
-        """
-        self._per_minute = per_minute
+    def __init__(self, *, per_s: float, burst: float, clock: Callable[[], float]) -> None:
+        """Starts with full buckets; see `Bucket`."""
+        self._per_s = per_s
+        self._burst = burst
         self._clock = clock
         self._buckets: collections.OrderedDict[str, Bucket] = collections.OrderedDict()
 
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def note(self, address: str) -> bool:
-        """Notes a failure.
-
-        Returns:
-            Whether the address is still within its limit.
-        """
-        bucket = self._buckets.pop(address, None)
-        if bucket is None:
-            bucket = Bucket(per_s=self._per_minute / 60.0, burst=self._per_minute, clock=self._clock)
-        self._buckets[address] = bucket
-        if len(self._buckets) > _MOST_ADDRESSES:
+    def allows(self, key: str) -> bool:
+        """Takes one from the bucket of a key if there is one."""
+        bucket = self._buckets.pop(key, None) or Bucket(per_s=self._per_s, burst=self._burst, clock=self._clock)
+        self._buckets[key] = bucket
+        if len(self._buckets) > _MOST_KEYS:
             self._buckets.popitem(last=False)
         return bucket.allows()

@@ -22,6 +22,7 @@ from usher.transcription.door import Authenticate, Door, Visitor, tell_extension
 from usher.transcription.endpoint import Endpointer
 from usher.transcription.engine import Engine
 from usher.transcription.meter import Meter
+from usher.transcription.rates import Allowance
 from usher.transcription.scheduler import Scheduler, open_scheduler
 from usher.transcription.session import CLOSE_DONE, Session, check_language, refuse, send
 from usher.transcription.speech import SpeechStream
@@ -33,7 +34,10 @@ log = structlog.get_logger(__name__)
 _Answer = Callable[[ServerConnection, Request], Response | None]
 
 _CLOSE_TIMEOUT_S = 5.0
+_MOST_UNREAD = 4
+"""Messages of a client that are taken in before they are read: with `max_frame_bytes` the bound of its memory."""
 _WORST_LAGS = 5
+_HURRIED_RETRY_S = 1.0
 
 
 class Server:
@@ -55,6 +59,9 @@ class Server:
         self._meter = meter
         self._detect = detect
         self._stop = asyncio.Event()
+        self._arrivals = Allowance(
+            per_s=config.new_streams_per_s, burst=8 * config.new_streams_per_s, clock=meter.clock
+        )
         self._admission = Admission(_limits(config), meter.load, clock=meter.clock)
         self.door = Door(config, meter, authenticate=authenticate, health=self.health)
         """What connections meet first."""
@@ -111,7 +118,7 @@ class Server:
             self._meter.refused_input.inc()
             await refuse(socket, find_uid(first), str(violation), timeout_s=config.send_timeout_s)
             return
-        seat = self._admit(socket.bot)
+        seat = self._admit(socket.bot, socket.address)
         if isinstance(seat, Refused):
             log.info("stream_waits", uid=options.uid, reason=seat.reason.value, retry_s=round(seat.retry_s, 1))
             wait = Wait(uid=options.uid, message=seat.retry_s / 60)
@@ -123,12 +130,16 @@ class Server:
         finally:
             self._admission.leave(seat)
 
-    def _admit(self, bot: BotIdentity | None) -> Seat | Refused:
-        queue = Queue(wait_s=self._scheduler.wait_s, backlog_s=self._scheduler.backlog_s)
+    def _admit(self, bot: BotIdentity | None, address: str) -> Seat | Refused:
+        name = bot.connection_id if bot else None
+        answer: Seat | Refused
         if self._stop.is_set():
-            answer: Seat | Refused = Refused(Reason.STOPPING, self._config.retry_after_s)
+            answer = Refused(Reason.STOPPING, self._config.retry_after_s)
+        elif not self._arrivals.allows(name or address):
+            answer = Refused(Reason.HURRIED, _HURRIED_RETRY_S)
         else:
-            answer = self._admission.admit(bot.connection_id if bot else None, queue)
+            queue = Queue(wait_s=self._scheduler.wait_s, backlog_s=self._scheduler.backlog_s)
+            answer = self._admission.admit(name, queue)
         self._meter.admissions.labels(answer.reason.value if isinstance(answer, Refused) else "admitted").inc()
         return answer
 
@@ -180,7 +191,6 @@ def _limits(config: ServerConfig) -> Limits:
         max_streams_per_bot=config.max_streams_per_bot,
         max_load=config.max_load,
         max_lag_s=config.max_lag_s,
-        new_streams_per_s=config.new_streams_per_s,
         retry_after_s=config.retry_after_s,
     )
 
@@ -243,6 +253,7 @@ async def serve(
             process_response=tell_extensions,
             compression=None,
             max_size=config.max_frame_bytes,
+            max_queue=_MOST_UNREAD,
             open_timeout=config.handshake_timeout_s,
             ping_interval=config.ping_interval_s,
             ping_timeout=config.ping_timeout_s,

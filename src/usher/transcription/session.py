@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from enum import Enum, auto
 
 import structlog
@@ -31,6 +32,7 @@ from usher.transcription.transcript import Transcript
 log = structlog.get_logger(__name__)
 
 _LOOK_AT_LAG_S = 1.0
+_TELL_LAG_EVERY_S = 60.0
 
 CLOSE_DONE = 1000
 CLOSE_GOING_AWAY = 1001
@@ -104,7 +106,7 @@ class Session:
         self._pace = Pace(config, meter.clock)
         self._languages = languages
         self._ending = False
-        self._told_of_lag = False
+        self._silent_of_lag_until = -math.inf
 
     async def run(self, backend: str) -> None:
         """Serves the client until it or the server ends the stream. Everything heard is answered before the close.
@@ -232,14 +234,14 @@ class Session:
         for notice in self._speech.take_notices():
             await self._send(notice)
         lag_s = self._lane.take_lag_s()
-        lagging = lag_s >= self._config.max_lag_s * (0.5 if self._told_of_lag else 1.0)
+        lagging = lag_s >= self._config.max_lag_s
         if segments := self._transcript.take(lag_s=round(lag_s, 1) if lagging else None):
             await self._send(segments)
-        if lagging and not self._told_of_lag:
+        if lagging and self._meter.clock() >= self._silent_of_lag_until:
+            self._silent_of_lag_until = self._meter.clock() + _TELL_LAG_EVERY_S
             message = f"the texts are {lag_s:.0f} s behind the speech"
             log.warning("stream_lags", uid=self._options.uid, lag_s=round(lag_s, 1))
             await self._send(Problem(uid=self._options.uid, status="WARNING", message=message))
-        self._told_of_lag = lagging
 
     async def _send(self, message: BaseModel) -> None:
         await send(self._socket, message, timeout_s=self._config.send_timeout_s)

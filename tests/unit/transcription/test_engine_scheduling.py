@@ -349,6 +349,34 @@ async def test_lag_is_the_age_of_the_oldest_final() -> None:
             assert (scheduler.lag_s, scheduler.waiting_finals) == (0.0, 0)
 
 
+async def test_who_waits_for_its_own_backlog_does_not_wait_for_a_worker() -> None:
+    now = 100.0
+    engine = GatedEngine()
+    meter = Meter(workers=1, clock=lambda: now)
+    async with open_scheduler(engine, workers=1, meter=meter) as scheduler:
+        with scheduler.lane() as lane, scheduler.lane() as other:
+            stream = Stream(lane, "a")
+            for utterance in range(3):
+                stream.finish(utterance, 16_000)
+            await until(lambda: len(engine.heard) == 1)
+            now = 110.0
+            assert (scheduler.lag_s, scheduler.wait_s, scheduler.backlog_s) == (10.0, 0.0, 3.0)
+            Stream(other, "b").finish(0, 16_000)
+            now = 111.0
+            assert (scheduler.wait_s, scheduler.worst_lags_s(5)) == (1.0, [11.0, 1.0])
+            engine.tickets.release()
+            await until(lambda: len(engine.heard) == 2)
+            assert engine.names[-1] == "b0f16000"
+            now = 111.5
+            assert scheduler.wait_s == 0.5
+            assert lane.take_lag_s() == 11.5
+            engine.tickets.release(9)
+            await lane.drained(patience_s=PATIENCE_S)
+            assert scheduler.lag_s == scheduler.wait_s == scheduler.backlog_s == 0.0
+            assert lane.take_lag_s() == 11.5
+            assert lane.take_lag_s() == 0.0
+
+
 async def test_a_bug_in_the_engine_that_one_stream_brings_out_ends_no_other() -> None:
     def say(job: Job) -> str:
         if (job.prompt or "").startswith("a"):

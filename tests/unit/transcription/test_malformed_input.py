@@ -209,3 +209,36 @@ async def test_a_stream_is_not_named_after_another_bot(uid: str) -> None:
     async with running(authenticate=only_right) as server, open_client(server.port, token="right", uid=uid) as client:
         assert await client.closed() == 1007
         assert client.problems == ["ERROR: uid: with this token it must be 'test', or begin with 'test.'"]
+
+
+async def test_audio_that_comes_too_fast_is_read_later() -> None:
+    config = ServerConfig(port=0, max_speed=20.0)
+    async with running(config=config) as server, open_ready_client(server.port) as client:
+        started = asyncio.get_running_loop().time()
+        await client.say(np.concatenate([gap(40.0), tone(1.0, 0.3)]))
+        await client.end()
+        assert asyncio.get_running_loop().time() - started >= (41.0 - 20.0) / 20.0
+        assert [segment.text for segment in client.completed] == [" level 0.3"]
+
+
+@pytest.mark.parametrize("message", [b"", '{"type": "configure"}'])
+async def test_messages_that_come_too_fast_are_read_later(message: str | bytes) -> None:
+    config = ServerConfig(port=0, frames_per_s=40.0, texts_per_s=10.0)
+    async with running(config=config) as server, open_ready_client(server.port) as client:
+        started = asyncio.get_running_loop().time()
+        for _ in range(60):
+            await client.socket.send(message)
+        await client.end()
+        assert asyncio.get_running_loop().time() - started >= (60.0 - 40.0) / 40.0
+        assert client.problems == []
+
+
+async def test_a_silent_client_stays_and_a_dead_one_does_not() -> None:
+    config = ServerConfig(port=0, ping_interval_s=0.1, ping_timeout_s=0.4)
+    async with running(config=config) as server, open_ready_client(server.port, uid="silent") as silent:
+        async with open_ready_client(server.port, uid="dead") as dead:
+            dead.socket.transport.pause_reading()
+            await eventually(lambda: server.health()["streams"] == 1, timeout_s=PATIENCE_S)
+        await silent.say(tone(1.0, 0.3))
+        await silent.end()
+        assert [segment.text for segment in silent.completed] == [" level 0.3"]

@@ -12,6 +12,7 @@ from tests.support.eventually import eventually
 from tests.support.speech_service import fetch, fetch_health, gap, loudness, only_right, running, tone
 from tests.support.transcription_client import OPTIONS, PATIENCE_S, Client, open_client, open_ready_client
 
+from usher.protocol.credentials import BotIdentity
 from usher.protocol.whisper import Problem, Segments, Wait
 from usher.transcription.config import ServerConfig
 from usher.transcription.engine import Job, Quality
@@ -79,6 +80,22 @@ async def test_streams_of_one_bot_are_bounded_and_others_come_in() -> None:
     ):
         assert await third.closed() == 1000
         assert third.messages == [Wait(uid="test.3", message=0.5)]
+
+
+async def test_a_bot_that_comes_too_often_waits_and_its_neighbour_does_not() -> None:
+    def authenticate(token: str | None) -> BotIdentity | None:
+        return BotIdentity(1, token) if token else None
+
+    config = ServerConfig(port=0, new_streams_per_s=0.25)
+    async with running(config=config, authenticate=authenticate) as server:
+        for _ in range(2):
+            async with open_ready_client(server.port, token="hasty", uid="hasty") as client:
+                await client.end()
+        async with open_client(server.port, token="hasty", uid="hasty") as client:
+            assert await client.closed() == 1000
+            assert client.messages == [Wait(uid="hasty", message=1 / 60)]
+        async with open_ready_client(server.port, token="patient", uid="patient") as client:
+            await client.end()
 
 
 async def test_a_hundred_speakers_of_one_meeting_come_in_at_once() -> None:

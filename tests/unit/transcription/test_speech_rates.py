@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.transcription.rates import Bucket, FailureLimit
+from usher.transcription.rates import Allowance, Bucket
 
 
 class Clock:
@@ -33,17 +33,19 @@ def test_who_waits_as_told_is_never_faster_than_allowed(steps: list[tuple[float,
         assert taken <= 20.0 + 20.0 * (clock.now - begun) + 1e-6
 
 
-def test_an_address_that_fails_too_often_is_told_apart_from_its_neighbours() -> None:
+def test_who_asks_too_often_is_told_apart_from_its_neighbours() -> None:
     clock = Clock()
-    limit = FailureLimit(per_minute=3.0, clock=clock)
-    assert [limit.note("bad") for _ in range(5)] == [True, True, True, False, False]
-    assert limit.note("good")
+    allowance = Allowance(per_s=0.05, burst=3.0, clock=clock)
+    assert [allowance.allows("bad") for _ in range(5)] == [True, True, True, False, False]
+    assert allowance.allows("good")
     clock.now += 20.0
-    assert [limit.note("bad") for _ in range(2)] == [True, False]
+    assert [allowance.allows("bad") for _ in range(2)] == [True, False]
 
 
-def test_failures_are_kept_in_bounded_memory() -> None:
-    limit = FailureLimit(per_minute=3.0, clock=Clock())
+def test_keys_are_kept_in_bounded_memory_and_the_present_ones_stay() -> None:
+    allowance = Allowance(per_s=0.05, burst=3.0, clock=Clock())
     for number in range(10_000):
-        limit.note(f"10.{number // 65536}.{number // 256 % 256}.{number % 256}")
-    assert len(limit) == 4096
+        allowance.allows(f"10.{number // 65536}.{number // 256 % 256}.{number % 256}")
+        allowance.allows("always there")
+    assert len(allowance) == 4096
+    assert not allowance.allows("always there")
