@@ -36,6 +36,22 @@ async def test_a_flood_in_one_stream_delays_another_by_one_engine_call(batch_siz
     await with_streams(engine, body, batch_size=batch_size)
 
 
+async def test_streams_with_much_to_say_take_turns() -> None:
+    engine = GatedEngine()
+    engine.tickets.release(30)
+
+    async def body(streams: list[Stream]) -> None:
+        for stream in streams:
+            for utterance in range(10):
+                stream.finish(utterance, 10)
+        for stream in streams:
+            await stream.lane.drained(patience_s=PATIENCE_S)
+        names = engine.names
+        assert all({name[0] for name in names[first : first + 3]} == set("abc") for first in range(0, 30, 3))
+
+    await with_streams(engine, body)
+
+
 STEPS = st.lists(
     st.tuples(st.integers(0, 2), st.sampled_from(["draft", "pause", "finish", "breathe"])), min_size=1, max_size=60
 )
