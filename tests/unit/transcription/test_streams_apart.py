@@ -46,7 +46,8 @@ async def healthy(port: int) -> tuple[list[str], float]:
             await has_finals(client, number + 1)
             longest_s = max(longest_s, time.monotonic() - spoken_at)
         await client.end()
-        assert client.problems == []
+        # On a busy machine it may be told of lag, and of nothing else.
+        assert [problem for problem in client.problems if not problem.startswith("WARNING: the texts are ")] == []
         assert [segment.id for segment in client.completed] == list(range(UTTERANCES))
         return [segment.text for segment in client.completed], longest_s
 
