@@ -1,17 +1,16 @@
 """One connection to the speech service: audio out, text in, settings changed on the way."""
 
 import asyncio
-from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
 from usher.bot.audio.clock import SAMPLE_RATE
 from usher.bot.audio.door import Knock
 from usher.bot.audio.frames import SAMPLE_BYTES, Frame, count
+from usher.bot.audio.life import Life
 from usher.bot.audio.passes import Passes
 from usher.bot.audio.segments import LooseName, SegmentReader
 from usher.bot.audio.speech import Speech
@@ -39,8 +38,6 @@ _MOST_WAIT_S = 60.0
 _MOST_IN_FRAME = 4 * SAMPLE_RATE
 _MOST_AHEAD = 20 * SAMPLE_RATE
 _LAST_SILENCE = 2 * SAMPLE_RATE
-_SURE_PASSES = 2
-_SLOW = 3
 _NO_HURRY = 3
 
 
@@ -118,7 +115,7 @@ class SpeechSession:
         self._is_sure = False
         self._dismissed = False
         self._over = False
-        self._alive_s = 0.0
+        self._life = Life(self._patience.stall_s)
 
     @property
     def loose(self) -> LooseName | None:
@@ -143,7 +140,7 @@ class SpeechSession:
                 compression=None,
                 open_timeout=patience.open_s,
                 close_timeout=patience.close_s,
-                # A server that is behind does not read, and so answers no ping; see `_watch`.
+                # A server that is behind does not read, and so answers no ping; see `Life`.
                 ping_interval=None,
                 proxy=None,
             ) as socket:
@@ -178,7 +175,7 @@ class SpeechSession:
         self._settle(self._asked)
         sending = asyncio.create_task(self._send(socket))
         receiving = asyncio.create_task(self._receive(socket))
-        watching = asyncio.create_task(self._watch(socket))
+        watching = asyncio.create_task(self._life.watch(socket))
         tasks = {sending, receiving, watching}
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -198,7 +195,8 @@ class SpeechSession:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks)
+            # Whatever the others died of, the first one has told.
+            await asyncio.gather(*tasks, return_exceptions=True)
             self._forget_final()
 
     def _options(self, speech: Speech) -> str:
@@ -263,13 +261,7 @@ class SpeechSession:
         leaving = self._source.leaving
         patience_s = self._patience.finish_s if leaving else self._patience.stall_s
         least_s = self._patience.quiet_s * (1 if leaving or self.fruitful else _NO_HURRY)
-        self._passes.begin_anew()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                while self._passes.without_news < _SURE_PASSES:
-                    if not await self._passes.next_one(max(least_s, _SLOW * self._passes.longest_s)):
-                        return False
-        return self._passes.without_news >= _SURE_PASSES
+        return await self._passes.settled(least_s, patience_s)
 
     async def _adapt(self, socket: ClientConnection) -> int:
         """Ask the server for other settings if others are wanted from here on.
@@ -293,19 +285,6 @@ class SpeechSession:
             if not self._take(message):
                 self._dismissed = True
                 break
-
-    async def _watch(self, socket: ClientConnection) -> None:
-        """End when the server has given no sign of life for too long, be it that it does not read or does not exist."""
-        loop, stall_s = asyncio.get_running_loop(), self._patience.stall_s
-        self._alive_s = loop.time()
-        while (left_s := self._alive_s + stall_s - loop.time()) > 0:
-            # Of a connection that is closed, `_receive` tells.
-            with suppress(TimeoutError, ConnectionClosed):
-                async with asyncio.timeout(left_s):
-                    await (await socket.ping())
-                    self._alive_s = loop.time()
-            await asyncio.sleep(stall_s / 3)
-        raise TimeoutError
 
     async def _hear_out(self, receiving: "asyncio.Task[None]", watching: "asyncio.Task[None]") -> None:
         """Wait for the last text, while there is text or, unless the bot leaves, hope."""
@@ -343,7 +322,7 @@ class SpeechSession:
 
     def _take(self, data: str | bytes) -> bool:
         """Act on a message; False ends the session."""
-        self._alive_s = asyncio.get_running_loop().time()
+        self._life.note()
         match parse_server_message(data):
             case ServerReady():
                 self.ready = True
