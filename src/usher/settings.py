@@ -231,6 +231,25 @@ class TranscriptionSettings(_Group):
     max_lag_s: float = Field(
         default=2.0, gt=0, description="Wait of final texts for a worker up to which streams are let in, seconds."
     )
+    engine: Literal["faster_whisper", "openai"] = Field(
+        default="faster_whisper",
+        description="What transcribes: a model on this machine, or a service with the audio API of OpenAI.",
+    )
+    remote_url: str | None = Field(
+        default=None, description="Base URL of that service, for example https://api.openai.com/v1."
+    )
+    remote_key: SecretStr | None = Field(default=None, description="API key of that service, if it wants one.")
+    remote_model: str = Field(default="whisper-1", description="Name of the model at that service.")
+    remote_connections: int = Field(default=8, ge=1, le=256, description="Calls to that service at a time.")
+    remote_timeout_s: float = Field(
+        default=25.0, gt=0, le=60, description="Longest wait for a text of that service, with all tries, seconds."
+    )
+    partial_every_s: float | None = Field(
+        default=None,
+        ge=0,
+        description="New speech before the next partial text, seconds; 0 for none. Default: 1 with a model on this "
+        "machine, 0 with a service, where each partial text is paid for.",
+    )
 
 
 class LifecycleSettings(_Group):

@@ -14,8 +14,7 @@ from tests.support.wer import word_error_rate
 
 from usher.protocol.whisper import Configured, LanguageDetected, Segments, ServerReady, Task, Wait
 from usher.transcription.config import ServerConfig
-from usher.transcription.engine import Job, Quality
-from usher.transcription.engines.faster_whisper import FasterWhisperEngine
+from usher.transcription.engine import Engine, Job, Quality
 from usher.transcription.server import Server, serve
 from usher.transcription.service import make_engine
 
@@ -25,14 +24,14 @@ SPOKEN = transcripts()
 
 
 @pytest.fixture(scope="module")
-def engine(speech_model: Path) -> FasterWhisperEngine:
+def engine(speech_model: Path) -> Engine:
     engine = make_engine(ServerConfig(model=str(speech_model)))
     engine.load()
     return engine
 
 
 @pytest_asyncio.fixture
-async def server(engine: FasterWhisperEngine) -> AsyncIterator[Server]:
+async def server(engine: Engine) -> AsyncIterator[Server]:
     async with serve(ServerConfig(port=0, max_streams=4), engine) as running:
         yield running
 
@@ -145,7 +144,7 @@ async def test_the_backend_is_named_as_stock_clients_expect(server: Server) -> N
         assert client.all(ServerReady)[0].backend == "faster_whisper"
 
 
-def test_a_batch_gives_the_texts_of_its_jobs_one_by_one(engine: FasterWhisperEngine) -> None:
+def test_a_batch_gives_the_texts_of_its_jobs_one_by_one(engine: Engine) -> None:
     names = ("lv_0880.wav", "lv_0930.wav", "libri_7902.wav", "lv_0920.wav")
     jobs = [Job(clip(name), "en", Task.TRANSCRIBE, Quality.FINAL) for name in names]
     detecting = Job(clip("lv_0880.wav"), None, Task.TRANSCRIBE, Quality.DRAFT)

@@ -162,7 +162,8 @@ async def _with_servers(settings: Settings, home: Path, stack: AsyncExitStack, w
 async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack, watch: _Watch) -> Settings:
     if settings.transcription.url is not None:
         return settings
-    model = find_model(settings.transcription.model, home / "models")
+    wanted = settings.transcription
+    model = "" if wanted.engine == "openai" else str(find_model(wanted.model, home / "models"))
     host = settings.bots.host or "127.0.0.1"
     with socket.socket() as probe:
         probe.bind((host, 0))
@@ -170,7 +171,7 @@ async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack, wa
     variables = {
         "USHER_TRANSCRIPTION__HOST": host,
         "USHER_TRANSCRIPTION__PORT": str(port),
-        "USHER_TRANSCRIPTION__MODEL": str(model),
+        "USHER_TRANSCRIPTION__MODEL": model,
         "USHER_SECRET": settings.secret.get_secret_value() if settings.secret else "",
     }
     command = (sys.executable, "-m", "usher.cli.speech")
@@ -179,7 +180,7 @@ async def _with_speech(settings: Settings, home: Path, stack: AsyncExitStack, wa
     await _wait_for_health(f"http://{host}:{port}/health", child)
     watch.add("The speech service", child.process.wait())
     url = f"ws://{host}:{port}"
-    return settings.model_copy(update={"transcription": settings.transcription.model_copy(update={"url": url})})
+    return settings.model_copy(update={"transcription": wanted.model_copy(update={"url": url})})
 
 
 async def _wait_for_health(url: str, child: Child) -> None:

@@ -13,6 +13,7 @@ from usher.cli.doctor import DoctorSettings, Finding, render, run_checks
 from usher.cli.doctor.platform import Trial, try_platform
 from usher.cli.doctor.replica import open_replica
 from usher.cli.output import console
+from usher.cli.speech_settings import remote_config
 from usher.domain.errors import Invalid, UsherError
 from usher.domain.meeting import Platform, meeting_from_url, parse_platform
 from usher.settings import Settings
@@ -48,6 +49,7 @@ def doctor() -> None:
         data_dir=settings.data_dir,
         chromium=settings.bots.chromium,
         model=settings.transcription.model,
+        remote_speech=remote_config(settings.transcription),
         dsn=_revealed(settings.database.dsn),
         redis_url=_revealed(settings.redis.url),
         ports=(settings.api.port,),

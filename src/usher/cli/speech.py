@@ -5,11 +5,11 @@ import asyncio
 import uvloop
 
 from usher.bootstrap.signals import run_until_signal
+from usher.cli.speech_settings import server_config
 from usher.domain.errors import Unavailable
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.settings import Settings
 from usher.telemetry import configure_logging
-from usher.transcription.config import ServerConfig
 from usher.transcription.engine import EngineError
 from usher.transcription.service import run
 
@@ -18,27 +18,16 @@ async def serve_speech(settings: Settings) -> None:
     """Serve until cancelled. With `USHER_SECRET` set, only bots of this installation may come in.
 
     Raises:
-        Unavailable: The model cannot be loaded, or the port cannot be opened.
+        Invalid: The settings do not say where the remote service is.
+        Unavailable: The model cannot be loaded, the remote service refuses us, or the port cannot be opened.
     """
-    wanted = settings.transcription
-    config = ServerConfig(
-        host=wanted.host,
-        port=wanted.port,
-        model=str(wanted.model or "base"),
-        device=wanted.device,
-        compute_type=wanted.compute_type,
-        workers=wanted.workers,
-        max_streams=wanted.max_streams,
-        max_streams_per_bot=wanted.max_streams_per_bot,
-        max_load=wanted.max_load,
-        max_lag_s=wanted.max_lag_s,
-    )
+    config = server_config(settings.transcription)
     try:
         await run(config, authenticate=_gate(settings))
     except EngineError as error:
-        raise Unavailable(f"The speech model cannot be loaded: {error}. `usher doctor` says more.") from error
+        raise Unavailable(f"The speech engine does not start: {error}. `usher doctor` says more.") from error
     except OSError as error:
-        raise Unavailable(f"The speech service cannot listen on {wanted.host}:{wanted.port}: {error}.") from error
+        raise Unavailable(f"The speech service cannot listen on {config.host}:{config.port}: {error}.") from error
 
 
 def _gate(settings: Settings) -> "Gate | None":

@@ -98,6 +98,7 @@ class ClientOptions(BaseModel):
         hotwords: Words to prefer, as one string.
         send_last_n_segments: How many completed segments each message repeats.
         no_speech_thresh: Probability of "no speech" above which doubtful text is dropped, 0 to 1.
+        word_timestamps: Whether final segments carry the times of their words.
         vad_parameters: When utterances begin and end.
         enable_translation: Wanted beside the transcript, which Usher does not offer; see `not_offered`.
         enable_diarization: Speakers told apart by their voices, which Usher does not offer; see `not_offered`.
@@ -115,6 +116,7 @@ class ClientOptions(BaseModel):
     hotwords: str | None = Field(default=None, max_length=2000)
     send_last_n_segments: int = Field(default=10, ge=1, le=1000)
     no_speech_thresh: float = Field(default=0.45, ge=0.0, le=1.0)
+    word_timestamps: bool | None = None
     vad_parameters: VadParameters | None = None
     enable_translation: bool | None = None
     enable_diarization: bool | None = None
@@ -152,6 +154,24 @@ class Configure(BaseModel):
     task: Task | None = None
 
 
+class SpokenWord(BaseModel):
+    """One word of a final segment.
+
+    Attributes:
+        word: The word with the space before it; the words of a segment, put together, are its text.
+        start: Stream seconds with three decimals.
+        end: Stream seconds with three decimals.
+        probability: How sure the model is of it, 0 to 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    word: str
+    start: str
+    end: str
+    probability: float
+
+
 class Segment(BaseModel):
     """One utterance as the server understands it now.
 
@@ -163,6 +183,7 @@ class Segment(BaseModel):
         id: Usher addition: names the utterance within its stream, from first partial to final. A stock server has none.
         revision: Usher addition: grows by one whenever the segment with this id changes. A stock server has none.
         language: Usher addition: language the text was decoded with.
+        words: The words with their times; only in completed segments, and only for clients that asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -174,6 +195,7 @@ class Segment(BaseModel):
     id: int | None = None
     revision: int | None = None
     language: str | None = None
+    words: tuple[SpokenWord, ...] | None = None
 
 
 class _ServerMessage(BaseModel):

@@ -19,7 +19,7 @@ class EndpointRules:
         min_speech_s: Utterances with less speech than this are noise and never reach the model.
         max_utterance_s: Longest utterance; it is cut at its quietest late moment and goes on as the next one.
         cut_search_s: How far back from the limit the quietest moment is looked for.
-        partial_every_s: New speech needed before the next partial text.
+        partial_every_s: New speech needed before the next partial text; 0 for final texts alone.
     """
 
     threshold: float = 0.5
@@ -72,6 +72,25 @@ def _seconds(milliseconds: float | None) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """A speech service with the audio API of OpenAI.
+
+    Attributes:
+        url: Base URL, such as `https://api.openai.com/v1`.
+        key: Bearer token; None where none is needed.
+        model: Name of the model there.
+        connections: Calls at the same time.
+        timeout_s: Longest wait for one text, with all tries.
+    """
+
+    url: str
+    key: str | None = field(default=None, repr=False)
+    model: str = "whisper-1"
+    connections: int = 8
+    timeout_s: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """How the transcription server listens, what it loads and how much it takes on.
 
@@ -109,6 +128,7 @@ class ServerConfig:
         ping_interval_s: Time between keep-alive pings.
         ping_timeout_s: Time without an answer after which a client counts as gone.
         endpoint: When utterances begin and end.
+        remote: Service that transcribes in place of a model of one's own.
     """
 
     host: str = "127.0.0.1"
@@ -140,3 +160,4 @@ class ServerConfig:
     ping_interval_s: float = 20.0
     ping_timeout_s: float = 60.0
     endpoint: EndpointRules = field(default_factory=EndpointRules)
+    remote: RemoteConfig | None = None

@@ -33,6 +33,7 @@ class Clip:
         begin: Position of the first sample of `audio`.
         start: Position where the speech starts.
         end: Position where the speech ends, so far.
+        voiced: Number of samples that were taken for speech.
         audio: float32 mono 16 kHz, shape (samples,).
     """
 
@@ -41,6 +42,7 @@ class Clip:
     begin: int
     start: int
     end: int
+    voiced: int
     audio: Pcm
 
     @property
@@ -80,6 +82,7 @@ class _Speech:
             begin=self.begin,
             start=self.begin + voiced[0] * WINDOW_SAMPLES,
             end=self.begin + (voiced[-1] + 1) * WINDOW_SAMPLES,
+            voiced=len(voiced) * WINDOW_SAMPLES,
             audio=np.concatenate([window.audio for window in windows]),
         )
 
@@ -169,7 +172,7 @@ class Endpointer:
             return self._close(speech)
         if len(speech.windows) >= self._max_windows:
             return [self._end(speech, self._quietest(speech))]
-        if speech.voiced < self._min_windows:
+        if speech.voiced < self._min_windows or not self._rules.partial_every_s:
             return []
         if speech.silent == self._pause_windows:
             speech.shown = speech.voiced

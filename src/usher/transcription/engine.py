@@ -7,8 +7,6 @@ from typing import Protocol
 from usher.protocol.whisper import Task
 from usher.transcription.pcm import Pcm
 
-_UNSURE_LOGPROB = -1.0
-
 
 class EngineError(RuntimeError):
     """The engine could not transcribe what it was given; other audio may still work."""
@@ -34,6 +32,23 @@ class Quality(Enum):
     """Kept for ever: beam search, and a second try when the first looks wrong."""
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a text, with the punctuation and the space that belong to it.
+
+    Attributes:
+        text: The word; the words of a text, put together, are the text.
+        start_s: Where it starts, in seconds from the start of the audio.
+        end_s: Where it ends.
+        probability: How sure the engine is of it, 0 to 1.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One piece of audio to transcribe.
@@ -45,6 +60,7 @@ class Job:
         quality: How much work the text is worth.
         prompt: Text that biases spelling and style.
         hotwords: Words to prefer.
+        words: Whether the time of each word is wanted.
     """
 
     audio: Pcm
@@ -53,6 +69,12 @@ class Job:
     quality: Quality
     prompt: str | None = None
     hotwords: str | None = None
+    words: bool = False
+
+    @property
+    def wants_words(self) -> bool:
+        """Whether the time of each word is to be found: only texts that are kept are worth it."""
+        return self.words and self.quality is Quality.FINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +88,7 @@ class Result:
         no_speech_prob: Probability that the audio holds no speech.
         avg_logprob: Mean log probability of the tokens.
         doubt: What speaks against the text. Doubtful finals are tried again before they are given out.
+        words: The words with their times, in order; empty unless they were asked for and the engine knows them.
     """
 
     text: str
@@ -74,10 +97,7 @@ class Result:
     no_speech_prob: float = 0.0
     avg_logprob: float = 0.0
     doubt: Doubt = Doubt.NONE
-
-    def is_made_up(self, no_speech_threshold: float) -> bool:
-        """Says whether the audio holds no speech: the model finds none and was unsure of the words it gave."""
-        return self.no_speech_prob > no_speech_threshold and self.avg_logprob < _UNSURE_LOGPROB
+    words: tuple[Word, ...] = ()
 
 
 class Engine(Protocol):

@@ -2,15 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from usher.transcription.config import ServerConfig
 from usher.transcription.door import Authenticate
+from usher.transcription.engine import Engine
 from usher.transcription.engines.faster_whisper import FasterWhisperConfig, FasterWhisperEngine
+from usher.transcription.engines.openai import OpenAiEngine
 from usher.transcription.server import Server, serve
 
 
-def make_engine(config: ServerConfig) -> FasterWhisperEngine:
-    """Makes the engine a server needs; it is not loaded yet."""
+def make_engine(config: ServerConfig) -> Engine:
+    """Makes the engine a server needs; it is not loaded yet.
+
+    Raises:
+        EngineError: The URL of the remote service is none.
+    """
+    if config.remote is not None:
+        return OpenAiEngine(config.remote)
     return FasterWhisperEngine(
         FasterWhisperConfig(
             model=config.model,
@@ -38,11 +47,15 @@ async def run(
         started: Called once the port is open, with the server.
 
     Raises:
-        EngineError: The model cannot be loaded.
+        EngineError: The model cannot be loaded, or the remote service does not take our calls.
         OSError: The port cannot be opened.
         ExceptionGroup: Something in the server broke: a bug.
     """
-    async with serve(config, make_engine(config), authenticate=authenticate) as server:
+    engine = make_engine(config)
+    if config.remote is not None:
+        # A call waits for another machine: it takes no processor time, and company would only delay it.
+        config = replace(config, workers=config.remote.connections, batch_size=1, draft_wait_s=0.0)
+    async with serve(config, engine, authenticate=authenticate) as server:
         if started:
             started(server)
         await (stop or asyncio.Event()).wait()

@@ -1,16 +1,18 @@
 """From the samples of one stream to its transcript: utterances, decoding settings, partial texts."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from usher.protocol.whisper import ClientOptions, Configure, LanguageDetected, Problem, Task
 from usher.transcription.endpoint import Clip, Endpointer, Stage
-from usher.transcription.engine import Doubt, Job, Quality, Result
+from usher.transcription.engine import Doubt, Job, Quality, Result, Word
 from usher.transcription.lane import Lane, Request
 from usher.transcription.pcm import Pcm, seconds
+from usher.transcription.phantoms import is_made_up
+from usher.transcription.timing import fit_words, shift_words
 from usher.transcription.transcript import Transcript
 
 log = structlog.get_logger(__name__)
@@ -109,6 +111,7 @@ class SpeechStream:
             quality=quality,
             prompt=self._options.initial_prompt,
             hotwords=self._options.hotwords,
+            words=bool(self._options.word_timestamps),
         )
 
     def _tell(self, clip: Clip, settings: Settings, result: Result | None, final: bool) -> None:
@@ -121,7 +124,9 @@ class SpeechStream:
         self._changed()
 
     def _revise(self, clip: Clip, result: Result, *, final: bool) -> None:
-        text = "" if result.is_made_up(self._options.no_speech_thresh) else result.text
+        threshold = self._options.no_speech_thresh
+        made_up = is_made_up(result, speech_s=seconds(clip.voiced), no_speech_threshold=threshold)
+        text = "" if made_up else result.text
         self._transcript.revise(
             utterance=clip.utterance,
             start=clip.start,
@@ -129,6 +134,7 @@ class SpeechStream:
             text=text,
             language=result.language,
             completed=final,
+            words=_place(result.words, clip) if text else (),
         )
 
     def _learn_language(self, settings: Settings, result: Result) -> None:
@@ -146,3 +152,8 @@ class SpeechStream:
         message = f"speech from {seconds(clip.start):.3f} s to {seconds(clip.end):.3f} s could not be transcribed"
         self._notices.append(Problem(uid=self._options.uid, status="WARNING", message=message))
         log.error("utterance_lost", uid=self._options.uid, start_s=seconds(clip.start), end_s=seconds(clip.end))
+
+
+def _place(words: Sequence[Word], clip: Clip) -> tuple[Word, ...]:
+    """Moves words from the audio they were heard in to their place in the stream."""
+    return fit_words(shift_words(words, seconds(clip.begin)), start_s=seconds(clip.start), end_s=seconds(clip.end))

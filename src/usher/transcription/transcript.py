@@ -1,8 +1,10 @@
 """What one stream has said so far, as far as its client does not know it."""
 
 import collections
+from collections.abc import Sequence
 
-from usher.protocol.whisper import Segment, Segments
+from usher.protocol.whisper import Segment, Segments, SpokenWord
+from usher.transcription.engine import Word
 from usher.transcription.pcm import seconds
 
 
@@ -26,7 +28,17 @@ class Transcript:
         self._unsent = 0
         self._changed = False
 
-    def revise(self, *, utterance: int, start: int, end: int, text: str, language: str, completed: bool) -> None:
+    def revise(
+        self,
+        *,
+        utterance: int,
+        start: int,
+        end: int,
+        text: str,
+        language: str,
+        completed: bool,
+        words: Sequence[Word] = (),
+    ) -> None:
         """Takes the newest text of an utterance. Utterances come in order; one that is completed does not come again.
 
         Args:
@@ -36,6 +48,7 @@ class Transcript:
             text: Its words. Nothing is said of an utterance that never had any.
             language: Language it was decoded with.
             completed: Whether this is final.
+            words: The words with their times in stream seconds, if they are to be told.
         """
         before = self._open if self._open and self._open.id == utterance else None
         if not text and before is None:
@@ -49,6 +62,7 @@ class Transcript:
             id=utterance,
             revision=(before.revision or 0) + 1 if before else 1,
             language=language,
+            words=_spoken(words) if words and completed else None,
         )
         self._changed = True
         if completed:
@@ -73,3 +87,16 @@ class Transcript:
             self._completed.popleft()
         self._unsent, self._changed = 0, False
         return Segments(uid=self._uid, segments=segments, lag_s=lag_s)
+
+
+def _spoken(words: Sequence[Word]) -> tuple[SpokenWord, ...]:
+    """Puts words in the form of the protocol: as in the text, there is a space before the first one."""
+    return tuple(
+        SpokenWord(
+            word=word.text if index else f" {word.text}",
+            start=f"{word.start_s:.3f}",
+            end=f"{word.end_s:.3f}",
+            probability=round(word.probability, 4),
+        )
+        for index, word in enumerate(words)
+    )

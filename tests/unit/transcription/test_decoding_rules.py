@@ -2,7 +2,7 @@
 
 import pytest
 
-from usher.transcription.engine import Doubt, Result
+from usher.transcription.engine import Doubt
 from usher.transcription.engines.decoding import (
     Vocabulary,
     group_by_window,
@@ -48,16 +48,6 @@ def test_text_without_timestamps_is_kept() -> None:
 )
 def test_loops_capped_and_guessed_texts_are_doubtful(text: str, tokens: int, avg_logprob: float, doubt: Doubt) -> None:
     assert judge(text, tokens=tokens, cap=token_cap(2.0), avg_logprob=avg_logprob) is doubt
-
-
-@pytest.mark.parametrize(
-    ("no_speech_prob", "avg_logprob", "made_up"), [(0.9, -1.5, True), (0.9, -0.3, False), (0.2, -1.5, False)]
-)
-def test_text_is_made_up_only_if_the_model_hears_nothing_and_guesses(
-    no_speech_prob: float, avg_logprob: float, made_up: bool
-) -> None:
-    result = Result("Thank you.", "en", no_speech_prob=no_speech_prob, avg_logprob=avg_logprob)
-    assert result.is_made_up(0.45) is made_up
 
 
 def test_only_equal_beams_and_like_windows_share_a_batch() -> None:

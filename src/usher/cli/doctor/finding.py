@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from usher.domain.errors import UsherError
+from usher.transcription.config import RemoteConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class DoctorSettings:
         chromium: Path of a Chromium or Chrome.
         sandbox: Whether Chromium keeps its own sandbox; None for: unless root.
         model: Directory of a speech model.
+        remote_speech: Service that transcribes in place of a model.
         dsn: PostgreSQL, `postgresql://…`.
         redis_url: Redis, `redis://…`.
         ports: TCP ports on the loopback address that Usher is going to listen on.
@@ -25,6 +27,7 @@ class DoctorSettings:
     chromium: Path | None = None
     sandbox: bool | None = None
     model: Path | None = None
+    remote_speech: RemoteConfig | None = None
     dsn: str | None = None
     redis_url: str | None = None
     ports: tuple[int, ...] = ()

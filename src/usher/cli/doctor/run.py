@@ -6,7 +6,7 @@ from usher.cli.doctor.browser import check_browser
 from usher.cli.doctor.finding import DoctorSettings, Finding
 from usher.cli.doctor.machine import check_disk, check_memory, check_ports
 from usher.cli.doctor.servers import check_database, check_redis
-from usher.cli.doctor.speech import check_speech
+from usher.cli.doctor.speech import check_remote_speech, check_speech
 
 
 async def run_checks(settings: DoctorSettings) -> AsyncIterator[Finding]:
@@ -19,4 +19,7 @@ async def run_checks(settings: DoctorSettings) -> AsyncIterator[Finding]:
     yield await check_redis(settings.redis_url)
     async for finding in check_browser(settings.chromium, settings.sandbox):
         yield finding
-    yield await check_speech(settings.model, settings.data_dir / "models")
+    if settings.remote_speech:
+        yield await check_remote_speech(settings.remote_speech)
+    else:
+        yield await check_speech(settings.model, settings.data_dir / "models")

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from usher.transcription.engine import Job, Quality, Result
+from usher.transcription.engine import Job, Quality, Result, Word
 from usher.transcription.pcm import seconds
 
 
@@ -60,4 +60,17 @@ class ScriptedEngine:
             self.heard.append(job)
         time.sleep(self._delay_s if job.quality is Quality.FINAL else self._delay_s / 2)
         probability = 1.0 if job.language else 0.9
-        return Result(text=self._say(job), language=job.language or self._detects, language_prob=probability)
+        text = self._say(job)
+        return Result(
+            text=text,
+            language=job.language or self._detects,
+            language_prob=probability,
+            words=_spread(text, seconds(len(job.audio))) if job.wants_words else (),
+        )
+
+
+def _spread(text: str, duration_s: float) -> tuple[Word, ...]:
+    """Gives all words of a text the same time."""
+    words = [f" {word}" if index else word for index, word in enumerate(text.split())]
+    each_s = duration_s / max(1, len(words))
+    return tuple(Word(word, index * each_s, (index + 1) * each_s, 1.0) for index, word in enumerate(words))
