@@ -155,6 +155,10 @@ def test_a_very_short_audio_does_no_harm(world: World) -> None:
 
 
 def test_an_engine_that_cannot_work_says_so(world: World) -> None:
-    with pytest.raises(EngineError, match="."):
-        world.broken.load()
-        world.broken.transcribe([job("lv_0930.wav")])
+    with pytest.raises(EngineError):
+        _use(world.broken)
+
+
+def _use(engine: Engine) -> None:
+    engine.load()
+    engine.transcribe([job("lv_0930.wav")])

@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     service: OpenAiServer
 
-    def do_POST(self) -> None:  # noqa: N802 -- the name of the base class
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         call = _read_call(self.path, self.headers["Authorization"], self.headers["Content-Type"], body)
         self.service.calls.append(call)

@@ -41,8 +41,8 @@ def remote_config(wanted: TranscriptionSettings) -> RemoteConfig | None:
     if not wanted.remote_url:
         raise Invalid(
             "no_remote_url",
-            "USHER_TRANSCRIPTION__ENGINE is openai, and no service is named. Set USHER_TRANSCRIPTION__REMOTE_URL to its "
-            "base URL, for example https://api.openai.com/v1.",
+            "USHER_TRANSCRIPTION__ENGINE is openai, and no service is named. Set USHER_TRANSCRIPTION__REMOTE_URL to "
+            "its base URL, for example https://api.openai.com/v1.",
         )
     return RemoteConfig(
         url=wanted.remote_url,

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -10,14 +10,13 @@ from usher.protocol.whisper import ClientOptions, Configure, LanguageDetected, P
 from usher.transcription.endpoint import Clip, Endpointer, Stage
 from usher.transcription.engine import Doubt, Job, Quality, Result, Word
 from usher.transcription.lane import Lane, Request
+from usher.transcription.language import LanguageEvidence
 from usher.transcription.pcm import Pcm, seconds
 from usher.transcription.phantoms import is_made_up
 from usher.transcription.timing import fit_words, shift_words
 from usher.transcription.transcript import Transcript
 
 log = structlog.get_logger(__name__)
-
-_SURE_OF_LANGUAGE = 0.5
 
 Notice = LanguageDetected | Problem
 
@@ -29,10 +28,12 @@ class Settings:
     Attributes:
         language: Language spoken; None until it is detected.
         task: Transcribe or translate.
+        evidence: What speaks for which language, while there is none.
     """
 
     language: str | None
     task: Task
+    evidence: LanguageEvidence = field(default_factory=LanguageEvidence)
 
 
 class SpeechStream:
@@ -118,28 +119,33 @@ class SpeechStream:
         if result is None:
             self._report_failure(clip, settings)
         elif final or result.doubt is Doubt.NONE:
-            self._revise(clip, result, final=final)
+            heard = self._without_phantoms(clip, result)
+            self._revise(clip, heard, final=final)
             if final:
-                self._learn_language(settings, result)
+                self._learn_language(settings, heard, speech_s=seconds(clip.voiced))
         self._changed()
 
-    def _revise(self, clip: Clip, result: Result, *, final: bool) -> None:
+    def _without_phantoms(self, clip: Clip, result: Result) -> Result:
+        """Takes the text away if nobody said it."""
         threshold = self._options.no_speech_thresh
-        made_up = is_made_up(result, speech_s=seconds(clip.voiced), no_speech_threshold=threshold)
-        text = "" if made_up else result.text
+        if is_made_up(result, speech_s=seconds(clip.voiced), no_speech_threshold=threshold):
+            return replace(result, text="", words=())
+        return result
+
+    def _revise(self, clip: Clip, result: Result, *, final: bool) -> None:
         self._transcript.revise(
             utterance=clip.utterance,
             start=clip.start,
             end=clip.end,
-            text=text,
+            text=result.text,
             language=result.language,
             completed=final,
-            words=_place(result.words, clip) if text else (),
+            words=_place(result.words, clip),
         )
 
-    def _learn_language(self, settings: Settings, result: Result) -> None:
+    def _learn_language(self, settings: Settings, result: Result, *, speech_s: float) -> None:
         """Keeps a detected language for the rest of the stream, once it is sure enough."""
-        if settings.language is not None or not result.text or result.language_prob <= _SURE_OF_LANGUAGE:
+        if settings.language is not None or not settings.evidence.is_settled_by(result, speech_s=speech_s):
             return
         settings.language = result.language
         uid = self._options.uid

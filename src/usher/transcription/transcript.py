@@ -46,7 +46,7 @@ class Transcript:
             start: Position of its first speech, in samples.
             end: Position of its last speech so far, in samples.
             text: Its words. Nothing is said of an utterance that never had any.
-            language: Language it was decoded with.
+            language: Language it was decoded with; empty when that is not known.
             completed: Whether this is final.
             words: The words with their times in stream seconds, if they are to be told.
         """
@@ -61,7 +61,7 @@ class Transcript:
             completed=completed,
             id=utterance,
             revision=(before.revision or 0) + 1 if before else 1,
-            language=language,
+            language=language or None,
             words=_spoken(words) if words and completed else None,
         )
         self._changed = True

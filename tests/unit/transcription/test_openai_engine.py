@@ -4,6 +4,7 @@ import json
 import time
 import wave
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_pauses_between_tries_grow() -> None:
         service.faults.extend([Fault(500)] * 3)
         engine(service).transcribe([job()])
         times = [call.at for call in service.calls]
-        gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(times)]
         assert len(gaps) == 3
         assert gaps[0] >= 0.5
         assert gaps[1] >= 1.0
@@ -191,7 +192,7 @@ def test_words_may_be_in_the_segments_with_their_probability() -> None:
         "language_probability": 0.97,
         "segments": [{"words": [{"word": " Ask", "start": 0, "end": 1, "probability": 0.5}]}, {"words": None}],
     }
-    answer["segments"][1]["words"] = [{"word": " not", "start": 1, "end": 2, "probability": 0.25}]  # type: ignore[index]
+    answer["segments"][1]["words"] = [{"word": " not", "start": 1, "end": 2, "probability": 0.25}]  # type: ignore[index]  # JSON
     result = read_answer(answer, job(language=None, words=True))
     assert [(word.text, word.probability) for word in result.words] == [("Ask", 0.5), (" not", 0.25)]
     assert result.language_prob == pytest.approx(0.97)
@@ -214,7 +215,7 @@ def test_languages_are_known_by_code_and_by_name(named: str, code: str | None) -
 
 
 def test_the_languages_are_those_of_the_local_model() -> None:
-    from faster_whisper.tokenizer import _LANGUAGE_CODES  # type: ignore[import-untyped]
+    from faster_whisper.tokenizer import _LANGUAGE_CODES  # type: ignore[import-untyped]  # ships no types
 
     assert set(LANGUAGES) == set(_LANGUAGE_CODES)
 

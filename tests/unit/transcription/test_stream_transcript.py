@@ -1,6 +1,7 @@
 """What a client is told, message by message."""
 
-from usher.protocol.whisper import Segment
+from usher.protocol.whisper import Segment, SpokenWord
+from usher.transcription.engine import Word
 from usher.transcription.transcript import Transcript
 
 SECOND = 16_000
@@ -72,3 +73,28 @@ def test_a_text_shown_and_then_withdrawn_is_completed_empty() -> None:
     revise(transcript, 0, "", completed=True)
     (segment,) = take(transcript)
     assert (segment.id, segment.text, segment.completed, segment.revision) == (0, "", True, 2)
+
+
+def test_only_completed_segments_have_words() -> None:
+    transcript = Transcript("u", repeat=2)
+    words = (Word("Ask", 1.0, 1.25, 0.123456), Word(" not.", 1.25, 2.0, 1.0))
+    told = []
+    for completed in (False, True):
+        transcript.revise(
+            utterance=0, start=SECOND, end=2 * SECOND, text="Ask not.", language="en", completed=completed, words=words
+        )
+        (segment,) = take(transcript)
+        told.append(segment.words)
+    assert told == [
+        None,
+        (
+            SpokenWord(word=" Ask", start="1.000", end="1.250", probability=0.1235),
+            SpokenWord(word=" not.", start="1.250", end="2.000", probability=1.0),
+        ),
+    ]
+
+
+def test_a_language_that_is_not_known_is_left_out() -> None:
+    transcript = Transcript("u", repeat=2)
+    transcript.revise(utterance=0, start=0, end=SECOND, text="a", language="", completed=True)
+    assert take(transcript)[0].language is None

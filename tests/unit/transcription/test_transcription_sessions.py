@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from tests.support.transcription_client import PATIENCE_S, open_client, open_rea
 from websockets.exceptions import InvalidStatus
 
 from usher.protocol.whisper import Configured, Disconnect, LanguageDetected, Segments, ServerReady, Wait
-from usher.transcription.config import ServerConfig
+from usher.transcription.config import EndpointRules, ServerConfig
 from usher.transcription.engine import EngineError, Job, Quality
 from usher.transcription.engines.scripted import ScriptedEngine
 
@@ -96,6 +97,32 @@ async def test_a_language_is_detected_once_and_told() -> None:
         assert asked[0] is None
         assert asked[-1] == "fr"
         assert client.messages.index(found) < client.messages.index(client.all(Segments)[-1])
+
+
+async def test_a_client_that_asks_gets_the_words_of_final_segments() -> None:
+    engine = ScriptedEngine(say=lambda _: "one two three")
+    async with running(engine) as server, open_ready_client(server.port, word_timestamps=True) as client:
+        async with client.more(Segments):
+            await client.say(np.concatenate([gap(2.0), tone(1.5)]))
+        await client.say(gap())
+        await client.end()
+        assert [segment.words for segment in client.heard if not segment.completed] == [None] * (len(client.heard) - 1)
+        (segment,) = client.completed
+        assert segment.words is not None
+        assert [word.word for word in segment.words] == [" one", " two", " three"]
+        assert float(segment.start) <= float(segment.words[0].start) < 2.1
+        assert 3.3 < float(segment.words[-1].end) <= float(segment.end)
+
+
+async def test_without_partial_texts_nothing_is_decoded_twice() -> None:
+    engine = ScriptedEngine(say=loudness)
+    config = replace(CONFIG, endpoint=EndpointRules(partial_every_s=0.0))
+    async with running(engine, config) as server, open_ready_client(server.port) as client:
+        await client.say(np.concatenate([tone(4.0, 0.3), gap(0.4), tone(2.0, 0.3), gap(), tone(1.0, 0.7), gap()]))
+        await client.end()
+        assert [segment.completed for segment in client.heard].count(False) == 0
+        assert [segment.text for segment in client.completed] == [" level 0.3", " level 0.7"]
+        assert [job.quality for job in engine.heard] == [Quality.FINAL] * 2
 
 
 async def test_a_given_language_is_used_and_not_told() -> None:

@@ -88,7 +88,7 @@ def test_words_are_put_into_the_speech_one_after_the_other() -> None:
 
 
 def test_whatever_the_alignment_says_words_increase_and_stay_inside() -> None:
-    draw = random.Random(4)
+    draw = random.Random(4)  # noqa: S311 -- no secret
     for _ in range(500):
         words = [Word("x", draw.uniform(-2, 9), draw.uniform(-2, 9), 0.5) for _ in range(draw.randint(1, 12))]
         start_s = draw.uniform(0, 3)

@@ -31,7 +31,7 @@ async def check_remote_speech(remote: RemoteConfig) -> Finding:
     """Have half a second of silence transcribed by the service that is set."""
     try:
         from usher.transcription.engine import EngineError  # noqa: PLC0415 -- need not be installed beside a manager
-        from usher.transcription.engines.openai import OpenAiEngine  # noqa: PLC0415
+        from usher.transcription.engines.openai import OpenAiEngine  # noqa: PLC0415 -- as above
     except ImportError as error:
         return Finding("speech service", False, f"Not installed: {error}", "Install `usher-bots[transcription]`.")
     try:
