@@ -100,6 +100,8 @@ class Endpointer:
         self._pre_roll_windows = _windows(rules.pre_roll_s)
         self._pause_windows = _windows(rules.pause_s)
         self._silence_windows = max(_windows(rules.silence_s), self._pause_windows + 1)
+        self._short_silence_windows = max(_windows(rules.short_silence_s), self._silence_windows)
+        self._short_samples = samples(rules.short_s)
         self._min_windows = _windows(rules.min_speech_s)
         self._max_windows = _windows(rules.max_utterance_s)
         self._search_windows = _windows(rules.cut_search_s)
@@ -168,7 +170,7 @@ class Endpointer:
         return speech
 
     def _look(self, speech: _Speech) -> list[Clip]:
-        if speech.silent >= self._silence_windows:
+        if speech.silent >= self._ending_silence(speech):
             return self._close(speech)
         if len(speech.windows) >= self._max_windows:
             return [self._end(speech, self._quietest(speech))]
@@ -181,6 +183,11 @@ class Endpointer:
             speech.shown = speech.voiced
             return [speech.clip(self._number, Stage.GROWN, len(speech.windows))]
         return []
+
+    def _ending_silence(self, speech: _Speech) -> int:
+        """Number of silent windows that end an utterance: of one that may be noise, as of a long one, the fewest."""
+        is_short = self._min_windows <= speech.voiced and speech.voiced * WINDOW_SAMPLES < self._short_samples
+        return self._short_silence_windows if is_short else self._silence_windows
 
     def _close(self, speech: _Speech) -> list[Clip]:
         """Ends an utterance after its speaker fell silent; all but `pause_s` of the silence is left out."""

@@ -137,3 +137,25 @@ def test_all_speech_is_in_exactly_one_ended_clip(
 def test_rules_that_cannot_work_are_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         EndpointRules(**bad)
+
+
+def test_a_short_utterance_waits_longer_for_its_speaker_to_go_on() -> None:
+    rules = EndpointRules(silence_s=0.6, short_s=1.0, short_silence_s=0.9)
+    short, long = 20, 40
+    sounds = [quiet(5), loud(short), quiet(24), loud(short), quiet(20), loud(long), quiet(20), loud(short), quiet(29)]
+    clips = ended(endpointer(rules).feed(np.concatenate(sounds)))
+    assert [clip.voiced // WINDOW_SAMPLES for clip in clips] == [2 * short, long, short]
+    assert clips[0].end == (5 + short + 24 + short) * WINDOW_SAMPLES
+
+
+def test_noise_too_short_for_speech_does_not_wait() -> None:
+    rules = EndpointRules(min_speech_s=0.2, silence_s=0.6, short_silence_s=0.9)
+    (clip,) = ended(endpointer(rules).feed(np.concatenate([loud(2), quiet(22), loud(20), quiet(40)])))
+    assert clip.start == 24 * WINDOW_SAMPLES
+
+
+@pytest.mark.parametrize("partial_every_s", [0.0, 1.0])
+def test_only_who_wants_partial_texts_gets_them(partial_every_s: float) -> None:
+    clips = endpointer(EndpointRules(partial_every_s=partial_every_s)).feed(np.concatenate([loud(100), quiet(40)]))
+    assert [clip.stage for clip in ended(clips)] == [Stage.ENDED]
+    assert (len(clips) > 1) == (partial_every_s > 0)

@@ -258,7 +258,7 @@ async def test_a_full_backlog_holds_the_client_back_and_loses_nothing() -> None:
 
     config = ServerConfig(port=0, max_backlog_s=2.0)
     async with running(ScriptedEngine(say=say), config) as server, open_ready_client(server.port) as client:
-        speech = np.concatenate([tone(0.5), gap(0.7)])
+        speech = np.concatenate([tone(0.5), gap()])
         talking = asyncio.create_task(client.say(np.concatenate([speech] * 100)))
         async with asyncio.timeout(PATIENCE_S):
             while server.health()["waiting_finals"] != 3:  # noqa: ASYNC110 -- the server has no event for this
