@@ -57,6 +57,7 @@ class EndpointRules:
             return self
         asked = parameters
         threshold = _within(0.1, asked.threshold, 0.95, self.threshold)
+        silence_s = _seconds(asked.min_silence_duration_ms)
         release = self.release
         if asked.neg_threshold is not None:
             release = threshold - asked.neg_threshold
@@ -65,7 +66,8 @@ class EndpointRules:
             threshold=threshold,
             release=min(max(release, 0.0), threshold - 0.05),
             pre_roll_s=_within(0.1, _seconds(asked.speech_pad_ms), 1.0, self.pre_roll_s),
-            silence_s=_within(0.2, _seconds(asked.min_silence_duration_ms), 2.0, self.silence_s),
+            silence_s=_within(0.2, silence_s, 2.0, self.silence_s),
+            short_silence_s=_within(0.2, silence_s, 2.0, self.short_silence_s),
             min_speech_s=_within(0.0, _seconds(asked.min_speech_duration_ms), 1.0, self.min_speech_s),
             max_utterance_s=_within(5.0, asked.max_speech_duration_s, 25.0, self.max_utterance_s),
         )

@@ -72,3 +72,8 @@ def test_no_wish_makes_rules_that_cannot_work(
     rules = RULES.asked_for(wish)
     assert 0.0 <= rules.release < rules.threshold
     Endpointer(LoudnessDetector(), rules)
+
+
+def test_a_silence_that_a_client_names_is_that_of_short_utterances_too() -> None:
+    rules = RULES.asked_for(VadParameters(min_silence_duration_ms=400))
+    assert (rules.silence_s, rules.short_silence_s) == (0.4, 0.4)

@@ -170,7 +170,7 @@ async def test_a_client_that_never_reads_is_given_up() -> None:
     config = ServerConfig(port=0, send_timeout_s=0.3, max_speed=1e6, max_load=100.0)
     async with running(config=config) as server, connect(f"ws://127.0.0.1:{server.port}", compression=None) as deaf:
         await deaf.send(options(send_last_n_segments=1000))
-        words = np.concatenate([tone(0.2), gap(0.7)]).astype("<f4").tobytes()
+        words = np.concatenate([tone(0.2), gap()]).astype("<f4").tobytes()
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(talk_without_end(deaf, words), PATIENCE_S)
         page = await asyncio.to_thread(fetch, server.port, "/metrics")

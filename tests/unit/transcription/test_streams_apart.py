@@ -41,7 +41,7 @@ async def healthy(port: int) -> tuple[list[str], float]:
     longest_s = 0.0
     async with open_ready_client(port, uid="healthy") as client:
         for number in range(UTTERANCES):
-            await client.say(np.concatenate([tone(0.6, 0.1 * (number % 6 + 1)), gap(0.7)]))
+            await client.say(np.concatenate([tone(0.6, 0.1 * (number % 6 + 1)), gap()]))
             spoken_at = time.monotonic()
             await has_finals(client, number + 1)
             longest_s = max(longest_s, time.monotonic() - spoken_at)
@@ -80,7 +80,7 @@ async def vanishing(port: int) -> None:
 
 async def unlucky(port: int, level: np.float32) -> None:
     async with open_ready_client(port, uid="unlucky") as client:
-        await client.say(np.concatenate([tone(0.6, float(level)), gap(0.7), tone(0.6, 0.7), gap(0.7)]))
+        await client.say(np.concatenate([tone(0.6, float(level)), gap(), tone(0.6, 0.7), gap()]))
         await client.end()
         assert [segment.text for segment in client.completed] == [" level 0.7"]
         assert len([problem for problem in client.problems if "could not be transcribed" in problem]) == 1
@@ -88,7 +88,7 @@ async def unlucky(port: int, level: np.float32) -> None:
 
 async def flooding(port: int) -> None:
     async with open_ready_client(port, uid="flooding") as client:
-        await client.say(np.concatenate([tone(0.6, 0.7), gap(0.7)] * 40))
+        await client.say(np.concatenate([tone(0.6, 0.7), gap()] * 40))
         await client.end()
         assert len(client.completed) == 40
 
@@ -109,7 +109,7 @@ async def deaf(port: int) -> None:
 
 
 async def _talk(socket: ClientConnection) -> None:
-    words = np.concatenate([tone(0.2, 0.7), gap(0.7)]).astype("<f4").tobytes()
+    words = np.concatenate([tone(0.2, 0.7), gap()]).astype("<f4").tobytes()
     for _ in range(150):
         await socket.send(words)
 

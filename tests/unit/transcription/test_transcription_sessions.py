@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.support.speech_service import fetch_health, gap, loudness, only_right, running, tone
+from tests.support.speech_service import CONFIG, fetch_health, gap, loudness, only_right, running, tone
 from tests.support.transcription_client import PATIENCE_S, open_client, open_ready_client
 from websockets.exceptions import InvalidStatus
 
