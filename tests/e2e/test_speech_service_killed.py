@@ -35,7 +35,8 @@ _SECRET = "a secret of this test and of nobody else"
 _SOURCE = Path(usher.__file__).parents[1]
 _READY_S = 120.0
 _AWAY_S = 20.0
-_HEARD_BEFORE = 2
+_HEARD_BEFORE = 1
+"""On a busy machine the model takes long to load: the service has to be back well before the bot is asked to leave."""
 _POINT = 0.01
 
 
@@ -131,7 +132,8 @@ async def test_a_service_that_is_killed_and_comes_back_costs_no_word(speech_mode
             if visit.score.word_error_rate > _POINT:
                 # Without the kill it cannot be better than perfect; if that is not enough, see how good it is.
                 calm = await _meet(local, asyncio.Queue())
-                assert visit.score.word_error_rate <= calm.score.word_error_rate + _POINT, _text(visit)
+                killed, unharmed = visit.score.word_error_rate, calm.score.word_error_rate
+                assert killed <= unharmed + _POINT, f"{_text(visit)}\n\nand without the kill:\n{_text(calm)}"
 
 
 def _sessions(visit: Visit) -> int:

@@ -31,7 +31,7 @@ class SpeechPatience:
     last_s: float = 18.0
     quiet_s: float = 2.0
     close_s: float = 2.0
-    retry_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0)
+    retry_s: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
