@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests.support.openai_server import openai_server
 from tests.support.speech_clips import clip, transcripts
+from tests.support.stock_rest import stock_rest_server
 from tests.support.wer import word_error_rate
 
 from usher.protocol.whisper import SAMPLE_RATE_HZ, Task
@@ -76,11 +77,20 @@ def openai_without_details(model: Path) -> Iterator[World]:
         yield World(OpenAiEngine(RemoteConfig(service.url, timeout_s=120.0)), gone, hears_words=False)
 
 
+@contextlib.contextmanager
+def stock_whisper_live(model: Path) -> Iterator[World]:
+    """Its server does not know the name under which OpenAI asks for words."""
+    with stock_rest_server(model) as url:
+        gone = OpenAiEngine(RemoteConfig(url.replace("/v1", "/v2"), timeout_s=5.0))
+        yield World(OpenAiEngine(RemoteConfig(url, timeout_s=120.0)), gone, hears_words=False)
+
+
 WORLDS: dict[str, Callable[[Path], contextlib.AbstractContextManager[World]]] = {
     "scripted": scripted,
     "faster_whisper": faster_whisper,
     "openai": openai,
     "openai_without_details": openai_without_details,
+    "stock_whisper_live": stock_whisper_live,
 }
 
 
