@@ -60,11 +60,12 @@ lint: $(STAMPS)/dev
 generate: $(STAMPS)/dev
 	$(BIN)/python -m tools.generate
 
-bench: setup
+bench: setup $(STAMPS)/dev
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY))
 
 # runtime.lock is for a machine with everything; each image gets what it needs of it, in the same versions.
 COMPILE := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+STOCK   := requirements/stock-whisper-live
 IMAGES  := $(COMPILE) -c requirements/runtime.lock pyproject.toml
 
 lock:
@@ -74,6 +75,7 @@ lock:
 	$(IMAGES) --extra bot -o requirements/bot.lock
 	$(IMAGES) --extra transcription -o requirements/transcription.lock
 	$(COMPILE) -c requirements/runtime.lock --group pyproject.toml:build -o requirements/build.lock
+	$(COMPILE) --excludes $(STOCK).excluded $(STOCK).in -o $(STOCK).lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -93,10 +95,12 @@ $(STAMPS)/usher: $(STAMPS)/packages pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(STAMPS)/dev: $(STAMPS)/usher requirements/dev.lock
+$(STAMPS)/dev: $(STAMPS)/usher requirements/dev.lock requirements/stock-whisper-live.lock
 	@echo "    packages for work on Usher …"
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@sh tools/setup/janus.sh
+	@sh tools/setup/whisper_live.sh $(VENV)/stock-whisper-live
+	@sh tools/setup/voices.sh
 	@touch $@
 
 $(STAMPS)/browser: $(STAMPS)/usher

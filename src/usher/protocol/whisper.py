@@ -99,6 +99,8 @@ class ClientOptions(BaseModel):
         send_last_n_segments: How many completed segments each message repeats.
         no_speech_thresh: Probability of "no speech" above which doubtful text is dropped, 0 to 1.
         word_timestamps: Whether final segments carry the times of their words.
+        same_output_threshold: Stock clients say with it how often a text must repeat to be final. Usher knows the ends
+            of utterances otherwise, and tells from it that the client is a stock one; its own clients leave it out.
         vad_parameters: When utterances begin and end.
         enable_translation: Wanted beside the transcript, which Usher does not offer; see `not_offered`.
         enable_diarization: Speakers told apart by their voices, which Usher does not offer; see `not_offered`.
@@ -117,6 +119,7 @@ class ClientOptions(BaseModel):
     send_last_n_segments: int = Field(default=10, ge=1, le=1000)
     no_speech_thresh: float = Field(default=0.45, ge=0.0, le=1.0)
     word_timestamps: bool | None = None
+    same_output_threshold: int | None = None
     vad_parameters: VadParameters | None = None
     enable_translation: bool | None = None
     enable_diarization: bool | None = None

@@ -160,7 +160,9 @@ class Server:
     async def _serve(self, socket: Visitor, options: ClientOptions) -> None:
         config, changed = self._config, asyncio.Event()
         rules = config.endpoint.asked_for(options.vad_parameters)
-        transcript = Transcript(options.uid, repeat=options.send_last_n_segments)
+        transcript = Transcript(
+            options.uid, repeat=options.send_last_n_segments, rehearse=options.same_output_threshold is not None
+        )
         with self._scheduler.lane() as lane:
             speech = SpeechStream(
                 options,

@@ -235,7 +235,7 @@ class Session:
             await self._send(notice)
         lag_s = self._lane.take_lag_s()
         lagging = lag_s >= self._config.max_lag_s
-        if segments := self._transcript.take(lag_s=round(lag_s, 1) if lagging else None):
+        while segments := self._transcript.take(lag_s=round(lag_s, 1) if lagging else None):
             await self._send(segments)
         if lagging and self._meter.clock() >= self._silent_of_lag_until:
             self._silent_of_lag_until = self._meter.clock() + _TELL_LAG_EVERY_S

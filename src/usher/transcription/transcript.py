@@ -14,15 +14,19 @@ class Transcript:
     Bounded: completed segments are kept until they have been sent, and then only as many as each message repeats.
     """
 
-    def __init__(self, uid: str, *, repeat: int) -> None:
+    def __init__(self, uid: str, *, repeat: int, rehearse: bool = False) -> None:
         """Starts empty.
 
         Args:
             uid: Name of the stream.
             repeat: How many completed segments each message repeats.
+            rehearse: Tell the newest completed text as a partial one first if it was not told so before: a stock client
+                takes the last partial text it was told for more that was said, unless it equals the last completed one.
         """
         self._uid = uid
         self._repeat = repeat
+        self._rehearse = rehearse
+        self._told = ""
         self._completed: collections.deque[Segment] = collections.deque()
         self._open: Segment | None = None
         self._unsent = 0
@@ -72,13 +76,19 @@ class Transcript:
             self._open = segment
 
     def take(self, *, lag_s: float | None = None) -> Segments | None:
-        """Hands out the next message, or None when the client knows everything.
+        """Hands out the next message, or None when the client knows everything: it may take more than one.
 
         Args:
             lag_s: How far the texts are behind; None when that is not worth a word.
         """
         if not self._changed:
             return None
+        if self._open:
+            self._told = self._open.text
+        elif self._rehearse and self._completed and self._completed[-1].text != self._told:
+            last = self._completed[-1]
+            self._told = last.text
+            return Segments(uid=self._uid, segments=[last.model_copy(update={"completed": False})])
         count = max(self._repeat, self._unsent)
         segments = list(self._completed)[-count:]
         if self._open:

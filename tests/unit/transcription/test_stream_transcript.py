@@ -98,3 +98,25 @@ def test_a_language_that_is_not_known_is_left_out() -> None:
     transcript = Transcript("u", repeat=2)
     transcript.revise(utterance=0, start=0, end=SECOND, text="a", language="", completed=True)
     assert take(transcript)[0].language is None
+
+
+def test_a_stock_client_has_been_told_each_last_final_text_as_a_partial_one() -> None:
+    transcript = Transcript("u", repeat=2, rehearse=True)
+    revise(transcript, 0, "a")
+    take(transcript)
+    revise(transcript, 0, "b", completed=True)
+    assert [(segment.text, segment.completed) for segment in take(transcript)] == [(" b", False)]
+    assert [(segment.text, segment.completed) for segment in take(transcript)] == [(" b", True)]
+    assert transcript.take() is None
+
+
+def test_nothing_is_told_twice_where_the_final_text_was_told_before_or_more_is_being_said() -> None:
+    transcript = Transcript("u", repeat=2, rehearse=True)
+    revise(transcript, 0, "a")
+    take(transcript)
+    revise(transcript, 0, "a", completed=True)
+    assert [segment.completed for segment in take(transcript)] == [True]
+    revise(transcript, 1, "b", completed=True)
+    revise(transcript, 2, "c")
+    assert [segment.completed for segment in take(transcript)] == [True, True, False]
+    assert transcript.take() is None
