@@ -4,6 +4,7 @@ import asyncio
 import re
 import wave
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ async def test_the_stock_client_plays_a_file_and_writes_subtitles(port: int, tmp
     assert word_error_rate(spoken(*names), without_times(heard["subtitles"])) <= MOST_WRONG
     times = [(float(one["start"]), float(one["end"])) for one in heard["transcript"]]
     assert all(start < end for start, end in times)
-    assert all(one[1] <= other[0] for one, other in zip(times, times[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(times))
 
 
 async def test_the_stock_client_hears_the_last_words_though_it_ends_at_once(port: int, tmp_path: Path) -> None:
@@ -113,9 +114,7 @@ async def test_the_stock_client_hears_the_last_words_though_it_ends_at_once(port
     assert words(heard["committed"][-1])[-1] == "them"
 
 
-async def test_what_the_stock_client_asks_for_reaches_the_model(
-    port: int, engine: NotedEngine, tmp_path: Path
-) -> None:
+async def test_what_the_stock_client_asks_for_reaches_the_model(port: int, engine: NotedEngine, tmp_path: Path) -> None:
     asked = {
         "translate": True,
         "lang": "en",
@@ -201,9 +200,7 @@ async def test_our_bot_hears_every_word_from_the_stock_server(speech_model: Path
     assert {entry.session_uid for entry in meeting.entries} == {"first"}
 
 
-async def test_our_bot_comes_back_when_the_stock_server_ends_its_connection(
-    speech_model: Path, tmp_path: Path
-) -> None:
+async def test_our_bot_comes_back_when_the_stock_server_ends_its_connection(speech_model: Path, tmp_path: Path) -> None:
     names = ("lv_0930.wav", "lv_0870.wav", "lv_0920.wav")
     async with stock_server(speech_model, "--connection-s", "8", log=tmp_path / "server.log") as server:
         meeting = Meeting(server.url)

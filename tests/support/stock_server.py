@@ -1,4 +1,4 @@
-"""The stock WhisperLive, installed by `tools/setup/whisper_live.sh` in an environment of its own: server and clients."""
+"""The stock WhisperLive, server and clients, as `tools/setup/whisper_live.sh` installs it apart from everything."""
 
 import asyncio
 import json
@@ -137,5 +137,8 @@ async def _opened(process: asyncio.subprocess.Process, port: int, log: Path) -> 
             else:
                 writer.close()
                 return
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-    raise RuntimeError(f"the stock server ended with {process.returncode}:\n{tail}")
+    raise RuntimeError(f"the stock server ended with {process.returncode}:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])

@@ -5,6 +5,7 @@ What they heard is the last line of the output, as JSON.
 
 import argparse
 import json
+import sys
 import time
 import wave
 from contextlib import suppress
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--patience-s", type=float, default=15.0, help="without news, before the end of a file")
     told = parser.parse_args()
     play = _play_file if told.how == "file" else _play_stream
-    print(_SAID + json.dumps(play(told)), flush=True)
+    sys.stdout.write(f"{_SAID}{json.dumps(play(told))}\n")
 
 
 def _play_file(told: argparse.Namespace) -> dict[str, Any]:
