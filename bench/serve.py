@@ -19,7 +19,7 @@ import uvloop
 from fastapi import FastAPI
 
 from bench.fleet.launcher import FleetLauncher
-from bench.floors import callback, create
+from bench.floors import callback, collect, create
 from usher.bootstrap import system
 from usher.bootstrap.addresses import required
 from usher.bootstrap.http import listen, serve_http
@@ -49,6 +49,26 @@ async def _open_manager(settings: Settings, fleet: Path | None) -> AsyncIterator
         yield parts.run
 
 
+@asynccontextmanager
+async def _open_collector(settings: Settings, _fleet: Path | None) -> AsyncIterator[Serve]:
+    """The manager as `usher serve --role collect` has it."""
+    configure_logging(settings.log.level, settings.log.format)
+    async with system.open_system(settings, [system.Role.COLLECT]) as parts:
+
+        async def run(_listener: socket) -> None:
+            await parts.run(None)
+
+        yield run
+
+
+@asynccontextmanager
+async def _open_floor_collector(settings: Settings, _fleet: Path | None) -> AsyncIterator[Serve]:
+    dsn = required(settings.database.dsn, "USHER_DATABASE__DSN")
+    redis_url = required(settings.redis.url, "USHER_REDIS__URL")
+    async with collect.open_collector(dsn, redis_url, settings.database.pool_size) as loop:
+        yield loop
+
+
 async def _open_fleet(fleet: Path, *_: object) -> FleetLauncher:
     return FleetLauncher(fleet)
 
@@ -68,6 +88,8 @@ def _floor(
 _SERVERS: dict[str, Callable[[Settings, Path | None], Opened]] = {
     "usher": _open_api,
     "manager": _open_manager,
+    "collector": _open_collector,
+    "floor-collector": _open_floor_collector,
     "floor-create": _floor(create.open_floor),
     "floor-callback": _floor(callback.open_floor),
 }
