@@ -141,8 +141,8 @@ async def measure(effort: Effort) -> Measured:
         cpu_s_per_op=cpu_s_per_operation(rounds.usher),
         remarks=(
             *remarks(rounds),
-            f"at {_STEADY_PER_S} segments/s an entry is safe after {median(delays_ms):.0f} ms (p50), {p99_ms:.0f} ms "
-            f"(p99), {delays_ms[-1]:.0f} ms (most); written at most {1000 * steady.late_s:.0f} ms late",
+            f"at {_STEADY_PER_S} segments/s safe after: p50 {median(delays_ms):.0f} ms, p99 {p99_ms:.0f} ms",
+            f"slowest {delays_ms[-1]:.0f} ms; written at most {1000 * steady.late_s:.0f} ms late",
         ),
     )
 

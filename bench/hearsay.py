@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from redis.asyncio import Redis
+from redis.typing import EncodableT, FieldT
 
+from bench.waiting import until
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.protocol.segments import SegmentEntry, SpokenSegment, sign
 
 _CHUNK = 500
 _LOOK_S = 0.002
 _PATIENCE_S = 120.0
-_WORDS = "we should look at the numbers again before the meeting with our customers and then decide what to do".split()
+_WORDS = ("we", "should", "look", "at", "the", "numbers", "before", "our", "customers", "decide", "what", "to", "do")
 
 Fields = dict[str, str]
 
@@ -71,7 +73,8 @@ async def write(redis: Redis, stream: str, entries: Sequence[Fields]) -> list[st
     for first in range(0, len(entries), _CHUNK):
         async with redis.pipeline(transaction=False) as pipe:
             for fields in entries[first : first + _CHUNK]:
-                pipe.xadd(stream, dict(fields))
+                command: dict[FieldT, EncodableT] = {**fields}
+                pipe.xadd(stream, command)
             ids += [one.decode() for one in await pipe.execute()]
     return ids
 
@@ -82,9 +85,12 @@ async def emptied(redis: Redis, stream: str) -> None:
     Raises:
         TimeoutError: They are not within two minutes.
     """
-    async with asyncio.timeout(_PATIENCE_S):
-        while await redis.xlen(stream):
-            await asyncio.sleep(_LOOK_S)
+
+    async def is_empty() -> bool:
+        return not await redis.xlen(stream)
+
+    if not await until(is_empty, _PATIENCE_S, look_s=_LOOK_S):
+        raise TimeoutError(f"{stream} still has entries after {_PATIENCE_S:g} s")
 
 
 @dataclass(slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 _LOOK_S = 0.05
 
 
-async def until(is_true: Callable[[], Awaitable[bool]], within_s: float) -> bool:
-    """Look until something is true; False if it is not within the time, seconds."""
+async def until(is_true: Callable[[], Awaitable[bool]], within_s: float, *, look_s: float = _LOOK_S) -> bool:
+    """Look until something is true, every so many seconds; False if it is not within the time, seconds."""
     deadline = time.monotonic() + within_s
     while not await is_true():
         if time.monotonic() >= deadline:
             return False
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(look_s)
     return True

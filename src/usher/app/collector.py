@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import structlog
 from pydantic import ValidationError
@@ -20,12 +21,19 @@ from usher.telemetry import SEGMENT_ENTRIES
 
 log = structlog.get_logger(__name__)
 
+_MOST_TOKENS = 10_000
+_END_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
     entry: StreamEntry
     session: Session
     segments: list[Segment]
+
+
+_Checked = tuple[StreamEntry, _Read | str]
+"""An entry and what it says, or why it can never be stored."""
 
 
 class Collector:
@@ -44,35 +52,53 @@ class Collector:
         self._stream = stream
         self._transcripts = transcripts
         self._feed = feed
-        self._credentials = credentials
+        self._token = lru_cache(_MOST_TOKENS)(credentials.token)
         self._batch = batch
         self._wait_s = wait_s
 
     async def run(self) -> None:
-        """Collect until cancelled."""
+        """Collect until cancelled. While one batch is stored, the next one is read and checked; they stay in order."""
+        ahead: asyncio.Task[list[_Checked]] | None = None
 
         async def one_pass() -> bool:
-            await self.collect()
+            nonlocal ahead
+            batch = await (ahead or asyncio.create_task(self._take()))
+            ahead = asyncio.create_task(self._take(), name="collect-ahead") if batch else None
+            await self._keep(batch)
             return True
 
-        await run_forever("collect", one_pass, lambda: asyncio.sleep(0))
+        try:
+            await run_forever("collect", one_pass, lambda: asyncio.sleep(0))
+        finally:
+            if ahead is not None:
+                # What it has read and nobody stores is another collector's, after a while.
+                ahead.cancel()
+                await asyncio.wait({asyncio.gather(ahead, return_exceptions=True)}, timeout=_END_S)
 
     async def collect(self) -> int:
         """Store one batch and return how many entries it had. Safe to repeat after a crash at any point."""
+        batch = await self._take()
+        await self._keep(batch)
+        return len(batch)
+
+    async def _take(self) -> list[_Checked]:
+        """Read the next batch and check it."""
         entries = await self._stream.read(limit=self._batch, wait_s=self._wait_s)
+        return [(entry, self._read(entry)) for entry in entries]
+
+    async def _keep(self, batch: Sequence[_Checked]) -> None:
+        """Store what can be stored of a batch, bury the rest, and acknowledge all of it."""
         good: list[_Read] = []
-        for entry in entries:
-            read = self._read(entry)
+        for entry, read in batch:
             if isinstance(read, str):
                 await self._bury(entry, read)
             else:
                 good.append(read)
         stored = await self._store(good)
-        if entries:
+        if batch:
             self._announce(stored)
-            await self._stream.acknowledge([entry.entry_id for entry in entries])
+            await self._stream.acknowledge([entry.entry_id for entry, _ in batch])
             SEGMENT_ENTRIES.labels("stored").inc(len(stored))
-        return len(entries)
 
     async def store(self, entries: Sequence[SegmentEntry]) -> None:
         """Store and announce entries that did not come by the stream and whose origin is proven. Idempotent.
@@ -111,7 +137,7 @@ class Collector:
             connection_id = entry.fields.get(CONNECTION, b"").decode()
         except (ValidationError, UnicodeDecodeError):
             return "malformed"
-        token = self._credentials.token(BotIdentity(said.meeting_id, connection_id))
+        token = self._token(BotIdentity(said.meeting_id, connection_id))
         if not is_signed(entry.fields, token):
             return "bad signature"
         if said.session_start.tzinfo is None:

@@ -1,5 +1,7 @@
 """Every metric of the whole manager runs, on a small scale: the figures mean nothing, what is counted does."""
 
+import shutil
+
 import pytest
 from bench.metric import Effort, find_metrics
 from bench.recovery import recover
@@ -12,10 +14,16 @@ pytestmark = pytest.mark.long
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["B3", "B5", "B6", "B7", "B12", "B14"])
+@pytest.mark.parametrize("name", ["B3", "B5", "B6", "B7", "B9", "B12", "B13", "B14"])
 async def test_a_metric_is_measured(name: str) -> None:
+    if name == "B13" and shutil.which("flite") is None:
+        pytest.skip("flite is not installed (tools/setup/voices.sh)")
     measured = await find_metrics()[name].measure(TINY)
-    assert measured.value > 0
+    # On a busy machine a second of lag is soon there: whether all was heard does not depend on it.
+    assert measured.value > 0 or name == "B13"
+    if name == "B13":
+        assert all("0 refused" in remark for remark in measured.remarks if "streams:" in remark)
+        assert "2 of 2 found" in measured.remarks[1]
     if name == "B3":
         assert "0 lost, 0 executed again" in measured.remarks[-1]
     if name == "B14":
