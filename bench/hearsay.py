@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import cast
 
 from redis.asyncio import Redis
 from redis.typing import EncodableT, FieldT
@@ -73,8 +74,7 @@ async def write(redis: Redis, stream: str, entries: Sequence[Fields]) -> list[st
     for first in range(0, len(entries), _CHUNK):
         async with redis.pipeline(transaction=False) as pipe:
             for fields in entries[first : first + _CHUNK]:
-                command: dict[FieldT, EncodableT] = {**fields}
-                pipe.xadd(stream, command)
+                pipe.xadd(stream, cast("dict[FieldT, EncodableT]", fields))
             ids += [one.decode() for one in await pipe.execute()]
     return ids
 
