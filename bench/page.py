@@ -67,8 +67,8 @@ The ratio does, and so does the CPU time, which is that of Usher's server proces
   all is settled when nothing is left of what was under way at that moment: effects, commands, reports and segments of
   bots, workloads that no meeting asks for. Then every bot is stopped, and what users were promised and bots have lived
   through is held against the database. `python -m bench.recovery --bots 1000` is the same with a report to read.
-* **The way of a transcript** (B9). Entries as bots write and sign them, two segments each, from 200 meetings in turn. The
-  collector's process is stopped while a backlog of 10,000 segments is written, and the time counts from when it goes on
+* **The way of a transcript** (B9). Entries as bots write and sign them, two segments each, from 200 meetings in turn.
+  The collector's process is stopped while a backlog of 10,000 segments is written; the time counts from when it goes on
   until the last entry is acknowledged, which it is after it is committed; the database is counted after each block. The
   floor checks nothing, stores no sessions and tells no viewers. Then segments come at a steady 5,000 a second, and each
   entry's delay is that from its place in the stream, by Redis' clock, until it is gone.
