@@ -36,7 +36,6 @@ class Runner:
     directory: Path
     tallies: dict[int, Tally] = field(default_factory=dict)
     late_s: float = 0.0
-    load_cpu_s: float = 0.0
 
     async def block(self, parts: Sequence[Part], files: Sequence[str]) -> Point:
         """Play parts at the same time, and return the figures of all blocks with so many streams.
@@ -78,7 +77,6 @@ class Runner:
             "out": str(self.directory / f"{self.name}.json"),
         }
         said = await self.load.ask(job, timeout_s)
-        self.load_cpu_s = said["cpu_s"]
         return _read(Path(said["out"]))
 
 
