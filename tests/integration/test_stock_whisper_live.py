@@ -28,10 +28,11 @@ from usher.transcription.engines.faster_whisper import FasterWhisperEngine
 from usher.transcription.server import serve
 from usher.transcription.service import make_engine
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.skipif(find_stock_python() is None, reason=MISSING)]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.skipif(find_stock_python() is None, reason=MISSING)]
 
 SPOKEN = transcripts()
 PLAY_S = 180.0
+DRAIN_S = 300.0
 MOST_WRONG = 0.15
 _FRAME = 1600
 
@@ -155,8 +156,8 @@ class Meeting:
     """A bot's listener, and somebody who talks in real time."""
 
     def __init__(self, url: str) -> None:
-        # A model on a machine with other work to do needs its time for the last words.
-        patience = SpeechPatience(finish_s=90.0, quiet_s=20.0)
+        # On a busy machine the server is silent for long before it says anything.
+        patience = SpeechPatience(quiet_s=60.0, stall_s=250.0)
         speech = Speech(url, SecretStr("token"), "en", "transcribe", patience)
         self._clock = SampleClock(SteadyClock())
         self._position = 0
@@ -173,6 +174,11 @@ class Meeting:
             self.listener.wake()
             self._position += len(piece)
             await asyncio.sleep(began + self._position / RATE_HZ - loop.time())
+
+    async def end(self) -> None:
+        async with asyncio.timeout(DRAIN_S):
+            await self.listener.drain()
+        assert self.listener.unheard == 0
 
     def finals(self) -> list[SpokenSegment]:
         """The newest revision of each segment, by when it was said."""
@@ -192,7 +198,7 @@ async def test_our_bot_hears_every_word_from_the_stock_server(speech_model: Path
     async with stock_server(speech_model, log=tmp_path / "server.log") as server:
         meeting = Meeting(server.url)
         await meeting.say(recording(*names))
-        await meeting.listener.finish()
+        await meeting.end()
     assert word_error_rate(spoken(*names), meeting.text) <= MOST_WRONG
     assert words(meeting.text)[-2:] == ["he", "was"]
     assert all(segment.completed for segment in meeting.finals())
@@ -205,7 +211,7 @@ async def test_our_bot_comes_back_when_the_stock_server_ends_its_connection(spee
     async with stock_server(speech_model, "--connection-s", "8", log=tmp_path / "server.log") as server:
         meeting = Meeting(server.url)
         await meeting.say(recording(*names))
-        await meeting.listener.finish()
-    assert len({entry.session_uid for entry in meeting.entries}) >= 2
+        await meeting.end()
+    assert "disconnected due to overtime" in (tmp_path / "server.log").read_text()
     assert word_error_rate(spoken(*names), meeting.text) <= MOST_WRONG
     assert words(meeting.text)[-2:] == ["he", "was"]

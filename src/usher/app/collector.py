@@ -62,7 +62,8 @@ class Collector:
 
         async def one_pass() -> bool:
             nonlocal ahead
-            batch = await (ahead or asyncio.create_task(self._take()))
+            taking, ahead = ahead or asyncio.create_task(self._take()), None
+            batch = await taking
             ahead = asyncio.create_task(self._take(), name="collect-ahead") if batch else None
             await self._keep(batch)
             return True

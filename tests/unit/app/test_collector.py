@@ -1,10 +1,17 @@
 """From the segment stream to the store and to live viewers."""
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from tests.support.eventually import eventually
 from tests.support.world import World
 
-from usher.ports import Meeting
+from usher.adapters.memory.redis import MemorySegmentStream
+from usher.app.collector import Collector
+from usher.domain.errors import Unavailable
+from usher.ports import Meeting, StreamEntry
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.protocol.segments import SegmentEntry, SpokenSegment, sign
 
@@ -99,3 +106,31 @@ async def test_totals_wait_for_the_last_of_the_transcript() -> None:
     data = (await world.meeting(meeting.meeting_id)).data
     assert data["totals"] == {"segments": 1, "words": 2, "speech_s": 1.5}
     assert data["participants"] == ["Ann"]
+
+
+class _Refusing(MemorySegmentStream):
+    """Refuses every other read."""
+
+    reads = 0
+
+    async def read(self, *, limit: int, wait_s: float) -> Sequence[StreamEntry]:
+        self.reads += 1
+        if self.reads % 2 == 0:
+            raise Unavailable("refused")
+        return await super().read(limit=limit, wait_s=wait_s)
+
+
+async def test_it_reads_ahead_and_goes_on_after_a_read_that_failed() -> None:
+    world = World()
+    meetings = [await world.active(f"room-{number}") for number in range(3)]
+    for meeting in meetings:
+        append(world, meeting, entry(meeting.meeting_id))
+    stream = _Refusing(world.segments)
+    collector = Collector(stream, world.store, world.feed, world.credentials, batch=1, wait_s=0.05)
+    running = asyncio.create_task(collector.run())
+    await eventually(lambda: not world.segments.held, timeout_s=30.0)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert [len(await world.store.segments(meeting.meeting_id)) for meeting in meetings] == [1, 1, 1]
+    assert stream.reads >= 6
