@@ -88,7 +88,7 @@ class Transcript:
         elif self._rehearse and self._completed and self._completed[-1].text != self._told:
             last = self._completed[-1]
             self._told = last.text
-            return Segments(uid=self._uid, segments=[last.model_copy(update={"completed": False})])
+            return Segments(uid=self._uid, segments=[last.model_copy(update={"completed": False, "words": None})])
         count = max(self._repeat, self._unsent)
         segments = list(self._completed)[-count:]
         if self._open:
