@@ -23,8 +23,7 @@ from usher.bot.audio.speech import Speech, SpeechPatience
 from usher.protocol.segments import SegmentEntry, SpokenSegment
 from usher.protocol.whisper import Task
 from usher.transcription.config import ServerConfig
-from usher.transcription.engine import Job, Result
-from usher.transcription.engines.faster_whisper import FasterWhisperEngine
+from usher.transcription.engine import Engine, Job, Result
 from usher.transcription.server import serve
 from usher.transcription.service import make_engine
 
@@ -40,7 +39,7 @@ _FRAME = 1600
 class NotedEngine:
     """The real engine, with a note of what it was asked for."""
 
-    def __init__(self, engine: FasterWhisperEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.load = engine.load
         self.jobs: list[Job] = []
