@@ -197,3 +197,36 @@ async def test_the_lag_is_the_age_of_the_oldest_entry_that_is_left(world: RedisW
     assert await stream.lag_s() < PATIENCE_S
     await stream.acknowledge([second.entry_id])
     assert await stream.lag_s() == 0.0
+
+
+async def test_a_meeting_is_forgotten_wherever_its_entries_are(world: RedisWorld) -> None:
+    """Entries that wait, that a consumer holds, and dead ones, also such as nobody can read; and no others."""
+    stream = world.stream()
+    bodies = [b'{"meeting_id":7,"x":1}', b'{"meeting_id": 77}', b'{"meeting_id":8,"text":"say \\"meeting_id\\":7"}']
+    for body in (*bodies, b'{"meeting_id":7,"cut o', b"nonsense"):
+        await world.append({"body": body})
+    for entry, reason in zip(await read_some(stream, limit=5), ["seven", "other", "quoted", "cut", "odd"], strict=True):
+        await stream.bury(entry, reason=reason)
+    for body in bodies:
+        await world.append({"body": body})
+    held = await read_some(stream)
+    await world.append({"body": bodies[0]})
+    await stream.forget(7)
+    assert await world.dead() == ["other", "quoted", "odd"]
+    assert await stream.backlog() == 2
+    await stream.forget(7)
+    await stream.acknowledge([entry.entry_id for entry in held])
+    assert await stream.backlog() == 0
+    await asyncio.sleep(CLAIM_IDLE_S + 0.1)
+    await world.append({"body": b"new"})
+    assert [entry.fields["body"] for entry in await read_some(world.stream())] == [b"new"]
+
+
+async def test_very_many_entries_are_gone_through(world: RedisWorld) -> None:
+    for number in range(1203):
+        await world.append({"body": b'{"meeting_id":%d}' % (number % 2)})
+    stream = world.stream()
+    await stream.forget(1)
+    assert await stream.backlog() == 602
+    entries = await read_some(stream, limit=2000)
+    assert {entry.fields["body"] for entry in entries} == {b'{"meeting_id":0}'}

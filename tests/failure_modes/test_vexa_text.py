@@ -21,10 +21,10 @@ class _Away:
     def __init__(self, transcripts: Transcripts) -> None:
         self._transcripts, self.away = transcripts, True
 
-    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> frozenset[int]:
         if self.away:
             raise Unavailable(f"the database is away, and {len(heard)} segments are not stored")
-        await self._transcripts.save(sessions, heard)
+        return await self._transcripts.save(sessions, heard)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has under that name
         return getattr(self._transcripts, name)

@@ -14,7 +14,7 @@ from tests.property.store_sides import SOME, SPANS, Side, TwoStores
 
 from usher.domain.errors import InvariantBroken, NotFound
 from usher.domain.lifecycle import STANDING, TABLE, TERMINAL, Reason, State
-from usher.ports import Change, Configuration, IdempotencyKey, NewMeeting, Void, Webhook
+from usher.ports import Change, Configuration, IdempotencyKey, Meeting, NewMeeting, Void, Webhook
 
 EXTRAS = st.fixed_dictionaries(
     {
@@ -95,10 +95,15 @@ class MeetingRules(TwoStores):
         if change is not None:
             self._change(number, change, claim)
 
-    @rule(meeting=SOME, data=JSON)
-    def put_data(self, meeting: int, data: Mapping[str, object]) -> None:
+    @rule(meeting=SOME, data=JSON, keep=st.booleans())
+    def put_data(self, meeting: int, data: Mapping[str, object], keep: bool) -> None:
         number = meeting % len(self.sides[0].meetings)
-        self.both(lambda side: side.store.put_data(side.meetings[number], data))
+
+        async def put(side: Side) -> Meeting | None:
+            put = await side.store.put_data(side.meetings[number], data, keep=keep)
+            return None if put is None else side.plain(put)
+
+        self.both(put)
         self.compare(number)
 
     @rule(choice=SOME, user=st.integers(0, 1), call=st.integers(0, 5))

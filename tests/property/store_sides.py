@@ -43,6 +43,7 @@ class Side:
     meetings: list[int] = field(default_factory=list)
     claims: list[Held] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
+    links: dict[bytes, int] = field(default_factory=dict)
     passed: timedelta = timedelta()
 
     @property
@@ -91,6 +92,7 @@ class Side:
             end_time=self.distance(meeting.end_time),
             created_at=EPOCH,
             updated_at=EPOCH,
+            redacted_at=None if meeting.redacted_at is None else EPOCH,
         )
 
     async def shown(self, number: int) -> Sequence[object]:

@@ -172,6 +172,34 @@ class Bots:
         """List the user's meetings, newest first."""
         return await self._meetings.list_of_user(user_id, page)
 
+    async def get_visit(self, user_id: int, platform: Platform, native_id: str, meeting_id: int | None) -> Meeting:
+        """Return a certain visit of the user to that call; without an id, the newest.
+
+        Raises:
+            NotFound: There is none, or it is somebody else's, or to another call.
+        """
+        if meeting_id is None:
+            return await self.get(user_id, platform, native_id)
+        meeting = await self.get_by_id(user_id, meeting_id)
+        if meeting.redacted or (meeting.ref.platform, meeting.ref.native_id) != (platform, native_id):
+            raise NotFound("unknown_meeting", f"Meeting {meeting_id} is not on {platform} as {native_id!r}.")
+        return meeting
+
+    async def get_only(self, user_id: int, platform: Platform, native_id: str) -> Meeting:
+        """Return the user's visit to that call if there is but one: what cannot be undone needs no guess.
+
+        Raises:
+            NotFound: There is none.
+            Conflict: `several_visits`.
+        """
+        visits = await self.list_all(user_id, Page(limit=2, platform=platform, native_id=native_id))
+        if len(visits) > 1:
+            raise Conflict(
+                "several_visits",
+                f"You have several meetings {native_id!r} on {platform}. Name one by its id: see `GET /meetings`.",
+            )
+        return visits[0] if visits else await self.get(user_id, platform, native_id)
+
     async def events(self, meeting: Meeting) -> Sequence[MeetingEvent]:
         """Return a meeting's history, oldest first."""
         return await self._meetings.events(meeting.meeting_id)

@@ -16,7 +16,7 @@ from usher.domain.transcript import Segment
 from usher.ports import Feed, HeardSegment, SegmentStream, Session, StreamEntry, Transcripts
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.protocol.live import LiveSegment, MeetingTag, TranscriptFrame, TranscriptPayload, dump
-from usher.protocol.segments import BODY, CONNECTION, SegmentEntry, SpokenSegment, is_signed
+from usher.protocol.segments import BODY, CONNECTION, SegmentEntry, SpokenSegment, is_signed, meeting_named_in
 from usher.telemetry import SEGMENT_ENTRIES
 
 log = structlog.get_logger(__name__)
@@ -110,26 +110,40 @@ class Collector:
         nowhere = StreamEntry("", {})
         reads = [_read(nowhere, entry) for entry in entries if entry.session_start.tzinfo is not None]
         if reads:
-            await self._transcripts.save([read.session for read in reads], _heard(reads))
-            self._announce(reads)
+            self._announce(await self._save(reads))
 
     async def _store(self, reads: Sequence[_Read]) -> Sequence[_Read]:
         """Store a batch with one statement; if something in it cannot be stored, one by one without that."""
         if not reads:
             return reads
         try:
-            await self._transcripts.save([read.session for read in reads], _heard(reads))
+            return await self._save(reads)
         except Invalid as error:
             if len(reads) > 1:
                 return [stored for read in reads for stored in await self._store([read])]
             await self._bury(reads[0].entry, error.code)
             return []
-        return reads
+
+    async def _save(self, reads: Sequence[_Read]) -> Sequence[_Read]:
+        """Store a batch and return what of it was taken: nothing is, for a meeting whose transcript was deleted."""
+        taken = await self._transcripts.save([read.session for read in reads], _heard(reads))
+        late = len({read.session.meeting_id for read in reads} - taken)
+        if late:
+            log.info("text_came_too_late", meetings=late)
+        return [read for read in reads if read.session.meeting_id in taken]
 
     async def _bury(self, entry: StreamEntry, why: str) -> None:
+        """Bury an entry, and take it out again if its meeting's transcript was deleted.
+
+        In this order, because the deletion goes through the dead letters when it is committed: either it finds the
+        entry there, or it is seen here.
+        """
         log.warning("entry_buried", entry_id=entry.entry_id, why=why)
         SEGMENT_ENTRIES.labels("buried").inc()
         await self._stream.bury(entry, reason=why)
+        meeting_id = meeting_named_in(entry.fields)
+        if meeting_id is not None and await self._transcripts.is_erased(meeting_id):
+            await self._stream.forget(meeting_id)
 
     def _read(self, entry: StreamEntry) -> _Read | str:
         """Check and read an entry; a string says why it can never be stored."""

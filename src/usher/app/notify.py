@@ -56,7 +56,8 @@ class Notifier:
         event = next((event for event in history if event.version == effect.version), None)
         if meeting is None or webhook is None or event is None:
             return Done()
-        if event.to_state in TERMINAL and "totals" not in meeting.data and effect.tries < _TOTALS_TRIES:
+        awaited = event.to_state in TERMINAL and "totals" not in meeting.data and not meeting.redacted
+        if awaited and effect.tries < _TOTALS_TRIES:
             return Again("the totals of the meeting are not made yet", _TOTALS_S)
         async with self._turns.take(meeting.user_id) as is_ours:
             outcome = await self._sender.send(webhook, _notice(meeting, event)) if is_ours else _BUSY

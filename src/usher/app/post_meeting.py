@@ -28,6 +28,8 @@ class PostMeeting:
     async def finish(self, effect: ClaimedEffect) -> Result:
         """Add up the transcript once the stream holds nothing more from before the end. Idempotent.
 
+        Participants and languages that the user has set stay as they are.
+
         Each try comes half a second or more after the one before, so `tries` says how long ago the meeting ended at
         least. After a minute and a half of trying the totals are made from what there is.
         """
@@ -46,6 +48,7 @@ class PostMeeting:
                 "participants": list(totals.speakers),
                 "languages": list(totals.languages),
             },
+            keep=True,
         )
         log.info("meeting_finished", meeting_id=effect.meeting_id, segments=totals.segments, words=totals.words)
         return Done()

@@ -116,6 +116,14 @@ class SegmentStream(Protocol):
         """Move an entry that can never be stored to the dead-letter stream."""
         ...
 
+    async def forget(self, meeting_id: int) -> None:
+        """Take every entry of a meeting off the stream and out of the dead letters. Idempotent.
+
+        Raises:
+            Unavailable: Redis does not answer; some may be gone.
+        """
+        ...
+
     async def backlog(self) -> int:
         """Return the number of entries that are not acknowledged."""
         ...

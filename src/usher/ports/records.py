@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from usher.domain.lifecycle import WAITING, Event, Reason, Snapshot, Source, State
-from usher.domain.meeting import MeetingRef
+from usher.domain.meeting import MeetingRef, Platform
 from usher.domain.transcript import Segment
 
 Json = Mapping[str, Any]
@@ -67,6 +67,7 @@ class Meeting:
         configuration_seq: Number of the newest command that changes the configuration; 0 if there was none.
         failure_detail: Evidence for people, with `failure_stage`.
         recording_enabled: Whether its sound is kept.
+        redacted_at: When its transcript was deleted; from then on its native id and URL are empty.
     """
 
     meeting_id: int
@@ -94,6 +95,12 @@ class Meeting:
     configuration_seq: int = 0
     failure_detail: str | None = None
     recording_enabled: bool = False
+    redacted_at: datetime | None = None
+
+    @property
+    def redacted(self) -> bool:
+        """Whether its transcript was deleted."""
+        return self.redacted_at is not None
 
     @property
     def snapshot(self) -> Snapshot:
@@ -119,11 +126,24 @@ class MeetingEvent:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Which part of a user's meetings to list: newest first, `limit` at most, older than `before_id` if set."""
+    """Which part of a user's meetings to list: newest first, `limit` at most.
+
+    Attributes:
+        before_id: Only older ones than this one of theirs; none if they have no such meeting.
+        states: Only those in one of these.
+        platform: Only those on it.
+        native_id: Only visits to that call.
+        since: Only those asked for at that moment or later.
+        until: Only those asked for before that moment.
+    """
 
     limit: int = 100
     before_id: int | None = None
     states: frozenset[State] | None = None
+    platform: Platform | None = None
+    native_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +276,29 @@ class ChatMessage:
     text: str
     is_self: bool
     at: datetime
+
+
+class Erasure(StrEnum):
+    """What became of the wish to delete a transcript."""
+
+    ERASED = "erased"
+    UNKNOWN = "unknown"
+    NOT_OVER = "not_over"
+    ENDING = "ending"
+
+
+MOST_SHARES = 100
+"""Links to one transcript that may be good at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A link to a transcript; its token is known to nobody but whom it was given to."""
+
+    share_id: int
+    meeting_id: int
+    created_at: datetime
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from usher.ports.records import (
     Beat,
     ChatMessage,
     CommandFate,
+    Erasure,
     Exhibit,
     ExhibitContents,
     HeardSegment,
@@ -24,6 +25,7 @@ from usher.ports.records import (
     Order,
     Page,
     Session,
+    Share,
     StoredCommand,
     Unordered,
     User,
@@ -65,7 +67,7 @@ class Meetings(Protocol):
         ...
 
     async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
-        """List a user's meetings, newest first."""
+        """List a user's meetings, by when they were asked for, newest first."""
         ...
 
     async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
@@ -91,8 +93,17 @@ class Meetings(Protocol):
         """Return the meeting of each connection that may have a workload."""
         ...
 
-    async def put_data(self, meeting_id: int, data: Json) -> None:
-        """Merge `data` into the meeting's data, key by key, in one statement. Idempotent."""
+    async def put_data(self, meeting_id: int, data: Json, *, keep: bool = False) -> Meeting | None:
+        """Merge `data` into the meeting's data, key by key, in one statement. Idempotent.
+
+        Args:
+            meeting_id: Whose.
+            data: What to put.
+            keep: Leave keys as they are that are there already.
+
+        Returns:
+            The meeting as it is now; None if there is none, or its transcript was deleted.
+        """
         ...
 
 
@@ -169,8 +180,13 @@ class Leases(Protocol):
 class Transcripts(Protocol):
     """Sessions and segments: one row per (meeting, segment id), the newest revision wins."""
 
-    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
-        """Upsert a batch in one transaction. Idempotent; an older revision changes nothing."""
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> frozenset[int]:
+        """Upsert a batch in one transaction. Idempotent; an older revision changes nothing.
+
+        Returns:
+            Which of the meetings take text. Of the others, which are unknown or whose transcript was deleted, nothing
+            is stored.
+        """
         ...
 
     async def stored(self, marks: Sequence[Mark]) -> frozenset[Mark]:
@@ -179,6 +195,19 @@ class Transcripts(Protocol):
 
     async def segments(self, meeting_id: int) -> Sequence[Segment]:
         """Return the segments of a meeting in the order in which they were said."""
+        ...
+
+    async def erase(self, meeting_id: int) -> Erasure:
+        """Delete a transcript and all that tells what the meeting was about, in one transaction. Idempotent.
+
+        Gone are segments, sessions, chat, commands, evidence, links, data but for totals, the call's id and URL, and
+        every word of what failed. States, times and limits stay. From then on nothing is taken in for the meeting.
+        It has to be over, and the end of its workload confirmed: `is_vacated` goes by the call's id.
+        """
+        ...
+
+    async def is_erased(self, meeting_id: int) -> bool:
+        """Say whether the transcript of a meeting was deleted."""
         ...
 
 
@@ -214,6 +243,29 @@ class Chats(Protocol):
 
     async def chat(self, meeting_id: int) -> Sequence[ChatMessage]:
         """Return a meeting's chat, oldest first."""
+        ...
+
+
+class Shares(Protocol):
+    """Links to transcripts, each good for a time by the store's clock. Tokens are kept as SHA-256."""
+
+    async def add_share(self, meeting_id: int, token_sha256: bytes, *, good_s: float) -> Share | None:
+        """Make a link that is good for so long.
+
+        None if the meeting is unknown, its transcript deleted, or `MOST_SHARES` links to it are good.
+        """
+        ...
+
+    async def find_shared(self, token_sha256: bytes) -> Meeting | None:
+        """Return the meeting that a token opens, while it is good."""
+        ...
+
+    async def shares(self, meeting_id: int) -> Sequence[Share]:
+        """List the links to a transcript that are good, oldest first."""
+        ...
+
+    async def end_share(self, meeting_id: int, share_id: int) -> bool:
+        """Take back a link; False if the meeting has none with that id."""
         ...
 
 
@@ -265,14 +317,17 @@ class Webhooks(Protocol):
         ...
 
 
-class Store(Meetings, Outbox, Commands, Leases, Transcripts, Exhibits, Chats, Recordings, Users, Webhooks, Protocol):
+class Store(
+    Meetings, Outbox, Commands, Leases, Transcripts, Exhibits, Chats, Recordings, Shares, Users, Webhooks, Protocol
+):
     """All of the state. The PostgreSQL adapter and the in-memory one pass the same contract suite."""
 
     async def prune(self, *, older_than_s: float, limit: int) -> int:
         """Delete what nobody will ask for again, `limit` rows of a kind at most, and return how many rows that were.
 
         These are idempotency keys, connections and outcomes of commands of meetings that ended, and buried effects,
-        all older than `older_than_s`. Idempotent.
+        all older than `older_than_s`; links to transcripts that were over before that; and what a manager of a version
+        that does not know of deletion stored of a deleted transcript. Idempotent.
         """
         ...
 

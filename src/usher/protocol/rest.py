@@ -1,7 +1,7 @@
 """Bodies of the REST API. Names are those of Vexa's public API; what Usher adds is additive."""
 
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -80,8 +80,8 @@ class MeetingBody(BaseModel):
     id: int
     user_id: int
     platform: Platform
-    native_meeting_id: str
-    constructed_meeting_url: str = Field(description="Where the bot joins; may hold a passcode.")
+    native_meeting_id: str = Field(description="Empty if the meeting was deleted.")
+    constructed_meeting_url: str = Field(description="Where the bot joins; may hold a passcode. Empty if deleted.")
     status: State
     reason: Reason | None = Field(description="Why it ended or an attempt failed. New words may be added.")
     failure_stage: State | None = Field(description="How far it was when it failed.")
@@ -100,13 +100,61 @@ class MeetingBody(BaseModel):
     end_time: datetime | None
     created_at: datetime
     updated_at: datetime
-    data: dict[str, Any]
+    data: dict[str, Any] = Field(
+        description="What you said of it (`name`, `participants`, `languages`, `notes`), what was found out of it "
+        "(`totals`, participants, languages), and `redacted: true` if it was deleted."
+    )
 
 
 class MeetingList(BaseModel):
     """Meetings, newest first."""
 
     meetings: list[MeetingBody]
+    next_before_id: int | None = Field(
+        default=None, description="There are more: ask again with this as `before_id`. Null at the end."
+    )
+
+
+_ShortText = Annotated[str, Field(min_length=1, max_length=100)]
+_LanguageCode = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
+
+
+class MeetingData(BaseModel):
+    """What you say of a meeting; what is left out or null stays as it is. An empty text or list takes it back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, max_length=200, examples=["Weekly sync"])
+    participants: list[_ShortText] | None = Field(default=None, max_length=200, examples=[["Ann", "Ben"]])
+    languages: list[_LanguageCode] | None = Field(
+        default=None, max_length=20, description="ISO 639-1 codes.", examples=[["en", "de"]]
+    )
+    notes: str | None = Field(default=None, max_length=10_000, examples=["Ann writes the minutes."])
+
+
+class MeetingUpdate(BaseModel):
+    """Describe a meeting."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: MeetingData
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.said():
+            raise ValueError("Give a name, participants, languages or notes in data.")
+        return self
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said, without what is left out or null."""
+        return self.data.model_dump(exclude_none=True)
+
+
+class MeetingDeleted(BaseModel):
+    """The transcript of a meeting is gone for good, and what told what it was about."""
+
+    message: str
+    meeting_id: int
 
 
 class RunningBot(BaseModel):
@@ -161,6 +209,48 @@ class Transcript(BaseModel):
     start_time: datetime | None
     end_time: datetime | None
     segments: list[TranscriptSegment]
+
+
+class SharedTranscript(BaseModel):
+    """What was said in a meeting, for whoever was given a link."""
+
+    name: str | None = Field(description="What its owner calls it.")
+    status: State
+    start_time: datetime | None
+    end_time: datetime | None
+    segments: list[TranscriptSegment]
+
+
+class ShareRequest(BaseModel):
+    """Make a link to a transcript."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expires_in_s: int = Field(
+        default=7 * 24 * 3600, ge=60, le=365 * 24 * 3600, description="For how long it is good; default: a week."
+    )
+
+
+class ShareBody(BaseModel):
+    """A link to a transcript."""
+
+    id: int
+    meeting_id: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class NewShare(ShareBody):
+    """A new link; its token is shown this once and never again."""
+
+    token: str
+    path: str = Field(description="Put the address of this API before it.", examples=["/shared/…"])
+
+
+class ShareList(BaseModel):
+    """Links to a transcript that are good, oldest first."""
+
+    shares: list[ShareBody]
 
 
 class EventBody(BaseModel):

@@ -48,7 +48,7 @@ class NoticeMeeting(BaseModel):
     id: int
     user_id: int
     platform: str
-    native_meeting_id: str
+    native_meeting_id: str = Field(description="Empty if the meeting was deleted meanwhile.")
     bot_name: str
     status: State
     version: int

@@ -6,12 +6,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from tests.support.eventually import eventually
-from tests.support.world import World
+from tests.support.world import World, exited
 
 from usher.adapters.memory.redis import MemorySegmentStream
 from usher.app.collector import Collector
 from usher.domain.errors import Unavailable
-from usher.ports import Meeting, StreamEntry
+from usher.domain.lifecycle import Reason
+from usher.ports import Erasure, Meeting, StreamEntry
 from usher.protocol.credentials import BotCredentials, BotIdentity
 from usher.protocol.segments import SegmentEntry, SpokenSegment, sign
 
@@ -134,3 +135,39 @@ async def test_it_reads_ahead_and_goes_on_after_a_read_that_failed() -> None:
         await running
     assert [len(await world.store.segments(meeting.meeting_id)) for meeting in meetings] == [1, 1, 1]
     assert stream.reads >= 6
+
+
+async def test_text_for_a_deleted_meeting_is_neither_stored_nor_shown() -> None:
+    world = World()
+    meeting = await over(world)
+    other = await world.active("another")
+    async with world.feed.subscribe(meeting.meeting_id) as live, world.feed.subscribe(other.meeting_id) as others:
+        append(world, meeting, entry(meeting.meeting_id, "late"))
+        append(world, other, entry(other.meeting_id, "in time"))
+        await world.collector.collect()
+        await world.collector.store([entry(meeting.meeting_id, "last words")])
+        assert (await anext(aiter(others)))["payload"]["segments"][0]["text"] == "in time"
+        world.feed.publish(meeting.meeting_id, {"type": "end"})
+        assert await anext(aiter(live)) == {"type": "end"}, "nothing came before it"
+    assert not await world.store.segments(meeting.meeting_id)
+    assert await world.stream.backlog() == 0
+
+
+async def test_an_entry_of_a_deleted_meeting_that_can_never_be_stored_is_not_kept_among_the_dead() -> None:
+    world = World()
+    meeting = await over(world)
+    other = await world.active("another")
+    append(world, meeting, entry(meeting.meeting_id, "late"), token="of somebody else")
+    append(world, other, entry(other.meeting_id, "hello"), token="of somebody else")
+    await world.collector.collect()
+    assert [reason for _, reason in world.segments.dead] == ["bad signature"]
+    assert b"hello" in world.segments.dead[0][0].fields["body"]
+
+
+async def over(world: World) -> Meeting:
+    """Return a meeting that was deleted."""
+    meeting = await world.active()
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(0, Reason.MEETING_ENDED))
+    await world.settle()
+    assert await world.store.erase(meeting.meeting_id) is Erasure.ERASED
+    return meeting

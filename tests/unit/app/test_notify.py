@@ -15,7 +15,7 @@ from usher.app.notify import Notifier
 from usher.app.transitions import Report
 from usher.domain.lifecycle import TERMINAL, Effect, Event, Reason, Source, State
 from usher.domain.meeting import Platform
-from usher.ports import ClaimedEffect, Delivered, Lane, Notice, Undelivered, Webhook
+from usher.ports import ClaimedEffect, Delivered, Erasure, Lane, Notice, Undelivered, Webhook
 
 HOOK = Webhook("https://example.com/hook", "whsec_c2VjcmV0")
 
@@ -250,3 +250,24 @@ async def test_a_dead_server_is_tried_for_days_and_then_no_more() -> None:
         world.clock.advance(300.0)
     assert 24 * 3600.0 < (last - begun).total_seconds() < 4 * 24 * 3600.0
     assert (await world.meeting(meeting.meeting_id)).status is State.COMPLETED
+
+
+async def test_of_a_meeting_that_was_deleted_meanwhile_the_rest_is_told_without_what_it_was_about() -> None:
+    world = await hooked()
+    meeting = await world.active()
+    world.webhooks.answers.append(Undelivered("HTTP 500"))
+    await world.reports.exited(await world.bot_of(meeting.meeting_id), exited(0, Reason.LEFT_ALONE))
+    for _ in range(2):
+        await world.settle()
+        world.clock.advance(1.0)
+    await world.store.put_data(meeting.meeting_id, {"participants": ["Ann"]})
+    before = len(told(world))
+    assert await world.store.erase(meeting.meeting_id) is Erasure.ERASED
+    world.clock.advance(60.0)
+    await world.settle()
+    late = told(world)[before:]
+    assert late
+    for body in late:
+        assert body["data"]["meeting"]["native_meeting_id"] == ""
+        assert "Ann" not in str(body)
+        assert meeting.ref.native_id not in str(body)

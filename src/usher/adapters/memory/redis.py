@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from usher.ports import Json, StreamEntry
+from usher.protocol.segments import meeting_named_in
 
 
 class MemoryCommandChannel:
@@ -168,6 +169,15 @@ class MemorySegmentStream:
         """Move an entry to the dead letters."""
         self.log.dead.append((entry, reason))
         self.log.held.pop(entry.entry_id, None)
+
+    async def forget(self, meeting_id: int) -> None:
+        """Take every entry of a meeting off the log and out of the dead letters."""
+        for entry_id, held in list(self.log.held.items()):
+            if meeting_named_in(held.entry.fields) == meeting_id:
+                del self.log.held[entry_id]
+        for letter in list(self.log.dead):
+            if meeting_named_in(letter[0].fields) == meeting_id:
+                self.log.dead.remove(letter)
 
     async def backlog(self) -> int:
         """Return the number of entries that are not acknowledged."""

@@ -1,11 +1,13 @@
 """The whole store in the memory of one process."""
 
 from usher.adapters.memory.store_bots import MemoryLeases
+from usher.adapters.memory.store_erasure import MemoryErasure
 from usher.adapters.memory.store_meetings import MemoryMeetings
 from usher.adapters.memory.store_old import FORGET
 from usher.adapters.memory.store_outbox import MemoryOutbox
 from usher.adapters.memory.store_recordings import MemoryRecordings
 from usher.adapters.memory.store_seen import MemoryChats, MemoryExhibits
+from usher.adapters.memory.store_shares import MemoryShares
 from usher.adapters.memory.store_tables import Now, Tables, wall_clock
 from usher.adapters.memory.store_transcripts import MemoryTranscripts
 from usher.adapters.memory.store_users import MemoryUsers
@@ -16,9 +18,11 @@ class MemoryStore(
     MemoryOutbox,
     MemoryLeases,
     MemoryTranscripts,
+    MemoryErasure,
     MemoryExhibits,
     MemoryChats,
     MemoryRecordings,
+    MemoryShares,
     MemoryUsers,
 ):
     """See `usher.ports.Store`. For one event loop; what it holds ends with the process.

@@ -77,16 +77,16 @@ class MemoryMeetings(Part):
 
     async def find_latest(self, user_id: int, platform: Platform, native_id: str) -> Meeting | None:
         """Return the user's newest visit to that call."""
-        return next(iter(self._visits(user_id, platform, native_id)), None)
+        visits = self._visits(user_id, platform, native_id)
+        return next((meeting for meeting in visits if not meeting.redacted), None)
 
     async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
         """List a user's meetings, newest first."""
-        return [
-            meeting
-            for meeting in self._newest_first(user_id)
-            if (page.before_id is None or meeting.meeting_id < page.before_id)
-            and (page.states is None or meeting.status in page.states)
-        ][: page.limit]
+        mine = sorted(self._newest_first(user_id), key=_age, reverse=True)
+        if page.before_id is not None:
+            before = next((meeting for meeting in mine if meeting.meeting_id == page.before_id), None)
+            mine = [] if before is None else mine[mine.index(before) + 1 :]
+        return [meeting for meeting in mine if _is_on(page, meeting)][: page.limit]
 
     async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
         """Return a meeting's history, oldest first."""
@@ -139,12 +139,15 @@ class MemoryMeetings(Part):
         """Return the meeting of each connection that may have a workload."""
         return {m.connection_id: m.meeting_id for m in self._tables.meetings.values() if m.status in HAS_WORKLOAD}
 
-    async def put_data(self, meeting_id: int, data: Json) -> None:
+    async def put_data(self, meeting_id: int, data: Json, *, keep: bool = False) -> Meeting | None:
         """Merge `data` into the meeting's data."""
         meeting = self._tables.meetings.get(meeting_id)
-        if meeting is not None:
-            merged = {**meeting.data, **_as_json(data)}
-            self._tables.meetings[meeting_id] = replace(meeting, data=merged, updated_at=self._tables.now())
+        if meeting is None or meeting.redacted:
+            return None
+        new = _as_json(data)
+        merged = {**new, **meeting.data} if keep else {**meeting.data, **new}
+        put = self._tables.meetings[meeting_id] = replace(meeting, data=merged, updated_at=self._tables.now())
+        return put
 
     def _newest_first(self, user_id: int) -> list[Meeting]:
         return [m for m in reversed(self._tables.meetings.values()) if m.user_id == user_id]
@@ -152,6 +155,21 @@ class MemoryMeetings(Part):
     def _visits(self, user_id: int, platform: Platform, native_id: str) -> list[Meeting]:
         call = (platform, native_id)
         return [m for m in self._newest_first(user_id) if (m.ref.platform, m.ref.native_id) == call]
+
+
+def _age(meeting: Meeting) -> tuple[datetime, int]:
+    return (meeting.created_at, meeting.meeting_id)
+
+
+def _is_on(page: Page, meeting: Meeting) -> bool:
+    """Say whether a meeting passes the filters of a page."""
+    return (
+        (page.states is None or meeting.status in page.states)
+        and (page.platform is None or meeting.ref.platform is page.platform)
+        and (page.native_id is None or (meeting.ref.native_id == page.native_id and not meeting.redacted))
+        and (page.since is None or meeting.created_at >= page.since)
+        and (page.until is None or meeting.created_at < page.until)
+    )
 
 
 def _as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value

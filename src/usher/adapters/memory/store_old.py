@@ -47,10 +47,17 @@ def _forget_effects(tables: Tables, older_than_s: float, limit: int) -> Sequence
     return [tables.outbox.pop(effect_id) for effect_id in buried]
 
 
+def _forget_shares(tables: Tables, older_than_s: float, limit: int) -> Sequence[object]:
+    before = tables.now() - timedelta(seconds=older_than_s)
+    over = [token for token, share in tables.shares.items() if share.expires_at < before][:limit]
+    return [tables.shares.pop(token) for token in over]
+
+
 FORGET: tuple[Callable[[Tables, float, int], Sequence[object]], ...] = (
     _forget_keys,
     _forget_connections,
     _forget_commands,
     _forget_effects,
+    _forget_shares,
 )
 """One function for each kind of row; each returns what it forgot."""

@@ -20,6 +20,7 @@ from usher.ports import (
     MeetingEvent,
     Recording,
     Session,
+    Share,
     StoredChunk,
     StoredCommand,
     User,
@@ -111,6 +112,7 @@ class Tables:
     recordings: dict[int, Recording] = field(default_factory=dict)
     recording_chunks: dict[int, list[StoredChunk]] = field(default_factory=dict)
     deletions: set[int] = field(default_factory=set)
+    shares: dict[bytes, Share] = field(default_factory=dict)
 
     def after(self, seconds: float) -> datetime:
         """Return the moment that many seconds from now."""

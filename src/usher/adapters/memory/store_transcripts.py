@@ -14,18 +14,21 @@ _LANGUAGE_LENGTH = 10
 class MemoryTranscripts(Part):
     """See `usher.ports.Transcripts`."""
 
-    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> frozenset[int]:
         """Upsert a batch."""
         tables = self._tables
+        named = {session.meeting_id for session in sessions} | {each.meeting_id for each in heard}
+        taken = frozenset(each for each in named if each in tables.meetings and not tables.meetings[each].redacted)
         for session in sessions:
-            if session.meeting_id in tables.meetings:
+            if session.meeting_id in taken:
                 tables.sessions.setdefault((session.meeting_id, session.session_uid), session)
         for each in heard:
-            if each.meeting_id in tables.meetings:
+            if each.meeting_id in taken:
                 stored = tables.segments.setdefault(each.meeting_id, {})
                 known = stored.get(each.segment.segment_id)
                 if known is None or supersedes(each.segment, known):
                     stored[each.segment.segment_id] = _fitted(each.segment)
+        return taken
 
     async def stored(self, marks: Sequence[Mark]) -> frozenset[Mark]:
         """Return those of the final segments that are stored."""

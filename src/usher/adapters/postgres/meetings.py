@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from usher.adapters.postgres.change import write_change
 from usher.adapters.postgres.creation import write_meeting
+from usher.adapters.postgres.listing import listing
 from usher.adapters.postgres.pool import Part
 from usher.adapters.postgres.rows import (
     LIVE_STATES,
@@ -35,18 +36,9 @@ SELECT <columns> FROM meetings m WHERE m.id = coalesce(
 
 _FIND_LATEST = sql(
     """
-SELECT <columns> FROM meetings m WHERE m.user_id = $1 AND m.platform = $2 AND m.platform_specific_id = $3
-ORDER BY m.id DESC LIMIT 1
-""",
-    columns=MEETING_COLUMNS,
-)
-
-_LIST = sql(
-    """
 SELECT <columns> FROM meetings m
-WHERE m.user_id = $1 AND m.id < coalesce($2::bigint, 9223372036854775807)
-    AND ($3::text[] IS NULL OR m.status = ANY ($3::text[]))
-ORDER BY m.id DESC LIMIT $4
+WHERE m.user_id = $1 AND m.platform = $2 AND m.platform_specific_id = $3 AND m.redacted_at IS NULL
+ORDER BY m.id DESC LIMIT 1
 """,
     columns=MEETING_COLUMNS,
 )
@@ -103,7 +95,14 @@ _BOTS = sql("SELECT connection_id, id FROM meetings WHERE status IN (<states>)",
 _MEETINGS_A_TURN = 5000
 """How many meetings are read before others get their turn: about 2 ms of work."""
 
-_PUT_DATA = "UPDATE meetings SET data = data || $2, updated_at = now() WHERE id = $1"
+_PUT_DATA = sql(
+    """
+UPDATE meetings m SET data = <merged>, updated_at = now() WHERE m.id = $1 AND m.redacted_at IS NULL RETURNING <columns>
+""",
+    columns=MEETING_COLUMNS,
+)
+_PUT = sql(_PUT_DATA, merged="m.data || $2")
+_PUT_WHAT_IS_MISSING = sql(_PUT_DATA, merged="$2 || m.data")
 
 
 class PostgresMeetings(Part):
@@ -134,9 +133,8 @@ class PostgresMeetings(Part):
 
     async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
         """List a user's meetings, newest first."""
-        states = None if page.states is None else sorted(page.states)
-        rows = await self._database.rows(_LIST, user_id, page.before_id, states, page.limit)
-        return [meeting_from(row) for row in rows]
+        statement, arguments = listing(user_id, page)
+        return [meeting_from(row) for row in await self._database.rows(statement, *arguments)]
 
     async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
         """Return a meeting's history, oldest first."""
@@ -168,6 +166,8 @@ class PostgresMeetings(Part):
             standings[Standing(STATES[status], deadline_passed, lease_expired, missed)] = members
         return Watchlist(standings)
 
-    async def put_data(self, meeting_id: int, data: Json) -> None:
+    async def put_data(self, meeting_id: int, data: Json, *, keep: bool = False) -> Meeting | None:
         """Merge `data` into the meeting's data."""
-        await self._database.value(_PUT_DATA, meeting_id, storable_json(data))
+        statement = _PUT_WHAT_IS_MISSING if keep else _PUT
+        row = await self._database.row(statement, meeting_id, storable_json(data))
+        return None if row is None else meeting_from(row)

@@ -12,6 +12,14 @@ _BURIED = """
 SELECT r.ctid FROM outbox r WHERE r.buried_at < now() - make_interval(secs => $1) LIMIT $2
 """
 
+_SHARES = "SELECT r.ctid FROM transcript_shares r WHERE r.expires_at < now() - make_interval(secs => $1) LIMIT $2"
+
+# A collector of a version that does not know of deletion may have stored it. Such managers are gone after a while.
+_OF_REDACTED_MEETING = """
+SELECT r.ctid FROM <table> r JOIN meetings m ON m.id = r.meeting_id
+WHERE m.redacted_at > now() - make_interval(secs => $1) LIMIT $2
+"""
+
 _FORGET = """
 WITH forgotten AS (DELETE FROM <table> WHERE ctid = ANY (ARRAY(<rows>)) RETURNING true)
 SELECT count(*) FROM forgotten
@@ -23,6 +31,8 @@ _STATEMENTS = (
         for table in ("idempotency_keys", "former_connections", "commands")
     ),
     sql(_FORGET, rows=_BURIED, table="outbox"),
+    sql(_FORGET, rows=_SHARES, table="transcript_shares"),
+    *(sql(sql(_FORGET, rows=_OF_REDACTED_MEETING), table=table) for table in ("transcriptions", "meeting_sessions")),
 )
 
 

@@ -26,7 +26,7 @@ MEETING_COLUMNS = (
     "m.connection_id, m.stop_requested, m.language, m.task, m.desired_language, m.desired_task, m.reason, "
     "m.failure_stage, m.bot_container_id, m.deadline_at, m.join_at, m.start_time, m.end_time, m.created_at, "
     "m.updated_at, m.data, m.command_seq, m.configuration_seq, m.failure_detail, "
-    "m.recording_enabled"
+    "m.recording_enabled, m.redacted_at"
 )
 """What `meeting_from` reads, in its order, of a table called `m`."""
 

@@ -4,6 +4,7 @@ from typing import Self
 
 from usher.adapters.postgres.chats import PostgresChats
 from usher.adapters.postgres.commands import PostgresCommands
+from usher.adapters.postgres.erasure import PostgresErasure
 from usher.adapters.postgres.exhibits import PostgresExhibits
 from usher.adapters.postgres.leases import PostgresLeases
 from usher.adapters.postgres.meetings import PostgresMeetings
@@ -11,6 +12,7 @@ from usher.adapters.postgres.old import PostgresOld
 from usher.adapters.postgres.outbox import PostgresOutbox
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.recordings import PostgresRecordings
+from usher.adapters.postgres.shares import PostgresShares
 from usher.adapters.postgres.transcripts import PostgresTranscripts
 from usher.adapters.postgres.users import PostgresUsers
 
@@ -21,9 +23,11 @@ class PostgresStore(
     PostgresCommands,
     PostgresLeases,
     PostgresTranscripts,
+    PostgresErasure,
     PostgresExhibits,
     PostgresChats,
     PostgresRecordings,
+    PostgresShares,
     PostgresUsers,
     PostgresOld,
 ):

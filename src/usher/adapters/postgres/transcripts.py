@@ -13,28 +13,36 @@ _SPEAKER_LENGTH = 255
 _LANGUAGE_LENGTH = 10
 
 # Rows are written in the order of their keys, so that two batches at a time cannot wait for each other. What belongs
-# to a meeting that was deleted meanwhile is dropped: it must not hold up the rest of the batch.
+# to a meeting that was deleted meanwhile is dropped: it must not hold up the rest of the batch. Meetings are locked
+# first: whoever deletes one waits for the batch, and a batch that waited for the deletion sees it. The keys that
+# refer to them take the same locks, so these cost little.
 _SAVE = """
-WITH sessions AS (
+WITH taken AS MATERIALIZED (
+    SELECT m.id FROM meetings m
+    WHERE m.id = ANY ($1::bigint[] || $4::bigint[]) AND m.redacted_at IS NULL
+    ORDER BY m.id FOR KEY SHARE
+), sessions AS (
     INSERT INTO meeting_sessions (meeting_id, session_uid, session_start_time)
     SELECT s.* FROM unnest($1::bigint[], $2::text[], $3::timestamptz[]) AS s (meeting_id, session_uid, started)
-    WHERE EXISTS (SELECT FROM meetings m WHERE m.id = s.meeting_id)
+    WHERE s.meeting_id IN (SELECT id FROM taken)
     ORDER BY s.meeting_id, s.session_uid
     ON CONFLICT (meeting_id, session_uid) DO NOTHING
-)
+), heard AS (
 INSERT INTO transcriptions AS t (
     meeting_id, segment_id, revision, session_uid, start_time, end_time, absolute_start, absolute_end,
     text, speaker, language, completed)
 SELECT h.* FROM unnest(
     $4::bigint[], $5::text[], $6::integer[], $7::text[], $8::float8[], $9::float8[], $10::timestamptz[],
     $11::timestamptz[], $12::text[], $13::text[], $14::text[], $15::boolean[]) AS h (meeting_id)
-WHERE EXISTS (SELECT FROM meetings m WHERE m.id = h.meeting_id)
+WHERE h.meeting_id IN (SELECT id FROM taken)
 ON CONFLICT (meeting_id, segment_id) DO UPDATE SET
     revision = excluded.revision, session_uid = excluded.session_uid,
     start_time = excluded.start_time, end_time = excluded.end_time,
     absolute_start = excluded.absolute_start, absolute_end = excluded.absolute_end,
     text = excluded.text, speaker = excluded.speaker, language = excluded.language, completed = excluded.completed
 WHERE (excluded.completed, excluded.revision) > (t.completed, t.revision)
+)
+SELECT id FROM taken
 """
 
 _SEGMENTS = """
@@ -56,12 +64,14 @@ _Column = list[object]
 class PostgresTranscripts(Part):
     """See `usher.ports.Transcripts`."""
 
-    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> None:
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> frozenset[int]:
         """Upsert a batch in one statement."""
         rows = [_fields(meeting_id, segment) for meeting_id, segment in _newest(heard)]
         spans = [(s.meeting_id, storable(s.session_uid), s.session_start) for s in sessions]
-        if rows or spans:
-            await self._database.value(_SAVE, *_columns(spans, 3), *_columns(rows, 12))
+        if not rows and not spans:
+            return frozenset()
+        taken = await self._database.rows(_SAVE, *_columns(spans, 3), *_columns(rows, 12))
+        return frozenset(meeting_id for (meeting_id,) in taken)
 
     async def stored(self, marks: Sequence[Mark]) -> frozenset[Mark]:
         """Return those of the final segments that are stored, with one statement."""

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from redis.typing import EncodableT, FieldT
 
 from usher.adapters.redis.connection import answering
 from usher.ports import StreamEntry
-from usher.protocol.segments import STREAM
+from usher.protocol.segments import STREAM, meeting_named_in
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,7 @@ DEAD_STREAM = f"{STREAM}:dead"
 GROUP = "collector"
 _LONGEST_BLOCK_S = 1.0
 _DEAD_FIELDS, _DEAD_VALUE_BYTES = 16, 1 << 16
+_PAGE = 500
 
 _FORGET_CONSUMERS = """
 for _, row in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
@@ -113,6 +114,19 @@ class RedisSegmentStream:
                 await pipe.execute()
         log.warning("stream_entry_buried", entry_id=entry.entry_id, reason=reason)
 
+    async def forget(self, meeting_id: int) -> None:
+        """Take every entry of a meeting off the stream and out of the dead letters, a page at a time. Idempotent.
+
+        Raises:
+            Unavailable: Redis does not answer; some may be gone.
+        """
+        with answering():
+            for stream in (STREAM, DEAD_STREAM):
+                async for page in self._pages(stream):
+                    found = [entry_id for entry_id, fields in page if _is_of(meeting_id, fields)]
+                    if found:
+                        await self._remove(stream, found)
+
     async def backlog(self) -> int:
         """Return the number of entries that are not acknowledged.
 
@@ -137,6 +151,23 @@ class RedisSegmentStream:
             seconds, microseconds = await self._client.time()
         added_ms = int(oldest[0][0].split(b"-")[0])
         return max(0.0, int(seconds) + int(microseconds) / 1e6 - added_ms / 1e3)
+
+    async def _pages(self, stream: str) -> AsyncIterator[Sequence[Any]]:
+        """Yield what a stream holds now, page by page."""
+        after = "-"
+        while True:
+            page: Any = await self._client.xrange(stream, min=after, count=_PAGE)
+            if not page:
+                return
+            yield page
+            after = "(" + page[-1][0].decode()
+
+    async def _remove(self, stream: str, entry_ids: Sequence[bytes]) -> None:
+        async with self._client.pipeline(transaction=True) as pipe:
+            if stream == STREAM:
+                pipe.xack(STREAM, GROUP, *entry_ids)
+            pipe.xdel(stream, *entry_ids)
+            await pipe.execute()
 
     async def _in_group(self, call: Callable[[], Awaitable[list[StreamEntry]]]) -> list[StreamEntry]:
         """Call, and once more after making the group if it is missing: Redis was new, emptied or restarted."""
@@ -183,6 +214,10 @@ def _entries(answer: Any) -> Sequence[Any]:  # noqa: ANN401  the client's own ty
         return [entry for batch in batches for entry in batch]
     ((_, entries),) = answer
     return list(entries)
+
+
+def _is_of(meeting_id: int, fields: Mapping[bytes, bytes]) -> bool:
+    return meeting_named_in({name.decode(errors="replace"): value for name, value in fields.items()}) == meeting_id
 
 
 def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> StreamEntry:
