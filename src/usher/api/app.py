@@ -15,14 +15,25 @@ from usher.api.admin import users
 from usher.api.auth import SCHEMES
 from usher.api.context import Context
 from usher.api.lean import lean
-from usher.api.routes import bots, chat, evidence, health, internal, meetings, recordings, user
+from usher.api.routes import (
+    bots,
+    chat,
+    evidence,
+    health,
+    internal,
+    meetings,
+    recordings,
+    shares,
+    transcripts,
+    user,
+)
 from usher.protocol.evidence import MOST_BODY_BYTES
 
 _DESCRIPTION = (
     "Send a bot into a meeting with one call; its transcript streams back live, and its state is always true. "
     "Errors are problem details (RFC 9457): `detail` says what to change, `code` is for programs."
 )
-_MODULES = (bots, chat, internal, meetings, evidence, recordings, user, users, health, live)
+_MODULES = (bots, chat, internal, meetings, transcripts, shares, evidence, recordings, user, users, health, live)
 _ROUTES = [route for module in _MODULES for route in module.router.routes]
 _OFTEN = ("/internal/bots/{connection_id}/heartbeat", "/bots")
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}

@@ -1,10 +1,11 @@
 """From what the store holds to what the API answers."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from usher.app.chat import message_id
 from usher.domain.transcript import Segment
-from usher.ports import ChatMessage, CommandFate, Configuration, Exhibit, Meeting, MeetingEvent, User
+from usher.ports import ChatMessage, CommandFate, Configuration, Exhibit, Meeting, MeetingEvent, Share, User
 from usher.protocol.rest import (
     ChatMessageBody,
     CommandBody,
@@ -13,6 +14,8 @@ from usher.protocol.rest import (
     EvidenceBody,
     MeetingBody,
     RunningBot,
+    ShareBody,
+    SharedTranscript,
     Transcript,
     TranscriptSegment,
     UserBody,
@@ -74,7 +77,6 @@ def running_bot(meeting: Meeting) -> RunningBot:
 
 def transcript_body(meeting: Meeting, segments: Sequence[Segment]) -> Transcript:
     """Return a meeting with its segments; times count from the bot's admission."""
-    origin = meeting.start_time or (segments[0].absolute_start if segments else meeting.created_at)
     return Transcript(
         id=meeting.meeting_id,
         platform=meeting.ref.platform,
@@ -83,20 +85,49 @@ def transcript_body(meeting: Meeting, segments: Sequence[Segment]) -> Transcript
         status=meeting.status,
         start_time=meeting.start_time,
         end_time=meeting.end_time,
-        segments=[
-            TranscriptSegment(
-                segment_id=segment.segment_id,
-                start=round((segment.absolute_start - origin).total_seconds(), 3),
-                end=round((segment.absolute_end - origin).total_seconds(), 3),
-                text=segment.text,
-                language=segment.language,
-                speaker=segment.speaker,
-                completed=segment.completed,
-                absolute_start_time=segment.absolute_start,
-                absolute_end_time=segment.absolute_end,
-            )
-            for segment in segments
-        ],
+        segments=_segments(meeting, segments),
+    )
+
+
+def shared_body(meeting: Meeting, segments: Sequence[Segment]) -> SharedTranscript:
+    """Return what somebody with a link may see of a meeting; not its address, which may be a key to it."""
+    name = meeting.data.get("name")
+    return SharedTranscript(
+        name=name if isinstance(name, str) else None,
+        status=meeting.status,
+        start_time=meeting.start_time,
+        end_time=meeting.end_time,
+        segments=_segments(meeting, segments),
+    )
+
+
+def origin_of(meeting: Meeting, segments: Sequence[Segment]) -> datetime:
+    """Return the moment from which a transcript's times count."""
+    return meeting.start_time or (segments[0].absolute_start if segments else meeting.created_at)
+
+
+def _segments(meeting: Meeting, segments: Sequence[Segment]) -> list[TranscriptSegment]:
+    origin = origin_of(meeting, segments)
+    return [
+        TranscriptSegment(
+            segment_id=segment.segment_id,
+            start=round((segment.absolute_start - origin).total_seconds(), 3),
+            end=round((segment.absolute_end - origin).total_seconds(), 3),
+            text=segment.text,
+            language=segment.language,
+            speaker=segment.speaker,
+            completed=segment.completed,
+            absolute_start_time=segment.absolute_start,
+            absolute_end_time=segment.absolute_end,
+        )
+        for segment in segments
+    ]
+
+
+def share_body(share: Share) -> ShareBody:
+    """Return a link, without its token, which nobody knows any more."""
+    return ShareBody(
+        id=share.share_id, meeting_id=share.meeting_id, created_at=share.created_at, expires_at=share.expires_at
     )
 
 

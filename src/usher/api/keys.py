@@ -14,7 +14,12 @@ _MOST = 10_000
 
 def new_key() -> str:
     """Return a new API key of 256 random bits."""
-    return _PREFIX + secrets.token_urlsafe(32)
+    return _PREFIX + new_token()
+
+
+def new_token() -> str:
+    """Return 256 random bits for a URL."""
+    return secrets.token_urlsafe(32)
 
 
 def digest(key: str) -> bytes:

@@ -62,7 +62,7 @@ def _is_known(call: Dependant) -> bool:
     return (
         inspect.iscoroutinefunction(call.call)
         and not any((*names, call.cookie_params))
-        and all(parameter.field_info.validation_alias is None for parameter in parameters)
+        and all(parameter.field_info.validation_alias in {None, parameter.alias} for parameter in parameters)
     )
 
 
@@ -150,7 +150,7 @@ class _Plan:
             answer = await call.function(**its)
             if call.name is not None:
                 arguments[call.name] = answer
-        await self._answer(arguments, send)
+        await self._answer(arguments, request, send)
 
     def _checked_body(self, request: Request, body: bytes) -> dict[str, Any]:
         if self._body_name is None:
@@ -159,12 +159,15 @@ class _Plan:
             raise _Unclear
         return {self._body_name: self._body_model.model_validate_json(body)}
 
-    async def _answer(self, arguments: dict[str, Any], send: Send) -> None:
+    async def _answer(self, arguments: dict[str, Any], request: Request, send: Send) -> None:
         more = Response(status_code=self._status)  # what the endpoint may say besides its result
         more.raw_headers.clear()
         if self._response_name is not None:
             arguments[self._response_name] = more
         result = await self._endpoint.function(**arguments)
+        if isinstance(result, Response):
+            await result(request.scope, request.receive, send)
+            return
         content, headers = b"", [_JSON_HEADER]
         if self._dump is not None:
             content = self._dump(result)

@@ -104,5 +104,7 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
-    log.error("request_failed", method=request.method, path=request.url.path, error=type(error).__name__)
+    # The route and not the path of this request: in the path of a shared transcript stands its key.
+    route = getattr(request.scope.get("route"), "path", "")
+    log.error("request_failed", method=request.method, route=route, error=type(error).__name__)
     return _answer(500, "A bug in Usher", "Something went wrong on our side; the log says more.", "bug")

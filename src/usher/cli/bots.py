@@ -1,5 +1,6 @@
 """Commands of users: join, leave, status, transcript, lifecycle."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -20,8 +21,16 @@ from usher.protocol.live import LiveSegment, StatusFrame
 from usher.protocol.rest import MeetingBody
 from usher.settings import Settings
 
-MeetingArgument = Annotated[str, typer.Argument(help="The meeting's URL, or platform/id.", metavar="MEETING")]
+MeetingArgument = Annotated[str, typer.Argument(help="The meeting's URL, platform/id, or number.", metavar="MEETING")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+class Form(StrEnum):
+    """In which form a transcript is printed."""
+
+    TXT = "txt"
+    SRT = "srt"
+    VTT = "vtt"
 
 
 def join(
@@ -79,18 +88,24 @@ def status(
 def transcript(
     meeting: MeetingArgument,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the meeting is over.")] = False,
+    form: Annotated[Form | None, typer.Option("--format", help="Print a file in this form.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Print what was said in a meeting, so far or as it is said.
 
-    Example: usher transcript room/weekly-sync --follow
+    Examples: usher transcript room/weekly-sync --follow      usher transcript 12 --format srt > weekly.srt
     """
     with speaking_plainly(), open_client() as client:
-        platform, native_id = name_of(meeting, Settings())
         if follow:
             _follow(client, newest(client, meeting))
             return
-        found = client.transcript(platform, native_id)
+        if form is not None:
+            typer.echo(client.transcript_file(newest(client, meeting).id, form.value), nl=False)
+            return
+        if meeting.isdecimal():
+            found = client.transcript_by_id(int(meeting))
+        else:
+            found = client.transcript(*name_of(meeting, Settings()))
         if json:
             console.print_json(found.model_dump_json())
             return
@@ -112,7 +127,9 @@ def lifecycle(meeting: MeetingArgument, json: JsonOption = False) -> None:
 
 
 def newest(client: Usher, meeting: str) -> MeetingBody:
-    """Return the caller's newest visit to a meeting."""
+    """Return the caller's newest visit to a meeting, or the one with that id."""
+    if meeting.isdecimal():
+        return client.meeting(int(meeting))
     platform, native_id = name_of(meeting, Settings())
     return client.meeting(client.transcript(platform, native_id).id)
 

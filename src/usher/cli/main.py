@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from usher import __version__
-from usher.cli import bots, recordings, seen
+from usher.cli import bots, meetings, recordings, seen
 
 app = typer.Typer(
     name="usher",
@@ -29,6 +29,10 @@ _USER_COMMANDS = (
     seen.say,
     seen.evidence,
     recordings.recordings,
+    meetings.meetings,
+    meetings.describe,
+    meetings.share,
+    meetings.delete,
 )
 for user_command in _USER_COMMANDS:
     app.command()(user_command)

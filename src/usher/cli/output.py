@@ -52,7 +52,8 @@ def print_meetings(meetings: list[MeetingBody]) -> None:
     """Print meetings as a table."""
     table = Table("id", "platform", "meeting", "state", "reason", "attempt", "since", box=None)
     for meeting in meetings:
-        cells = (str(meeting.id), meeting.platform, meeting.native_meeting_id, meeting.status, meeting.reason or "")
+        call = meeting.native_meeting_id or "(deleted)"
+        cells = (str(meeting.id), meeting.platform, call, meeting.status, meeting.reason or "")
         table.add_row(*cells, str(meeting.attempt), clock(meeting.updated_at))
     console.print(table)
 

@@ -3,13 +3,15 @@
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Any, Self
+from datetime import datetime
+from typing import Any, Literal, Self
 
 import httpx
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from usher.client.errors import ApiError
+from usher.domain.lifecycle import State
 from usher.domain.meeting import Platform
 from usher.protocol.commands import Task
 from usher.protocol.live import StatusFrame, TranscriptFrame
@@ -23,11 +25,14 @@ from usher.protocol.rest import (
     EvidenceList,
     MeetingBody,
     MeetingList,
+    NewShare,
     RunningBots,
+    ShareList,
     Transcript,
 )
 
 _TIMEOUT_S = 15.0
+_PAGE = 1000
 
 
 class Usher:
@@ -42,6 +47,11 @@ class Usher:
         self._url = url.rstrip("/")
         self._key = api_key
         self._http = httpx.Client(base_url=self._url, headers={"X-API-Key": api_key}, timeout=_TIMEOUT_S)
+
+    @property
+    def url(self) -> str:
+        """Base URL, without a slash at its end."""
+        return self._url
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +97,37 @@ class Usher:
         """List your bots that are under way."""
         return RunningBots.model_validate(self._call("GET", "/bots/status"))
 
-    def meetings(self, *, limit: int = 20) -> list[MeetingBody]:
-        """List your meetings, newest first."""
-        return MeetingList.model_validate(self._call("GET", "/meetings", params={"limit": limit})).meetings
+    def meetings(
+        self,
+        *,
+        limit: int = 20,
+        platform: Platform | None = None,
+        native_meeting_id: str | None = None,
+        status: State | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[MeetingBody]:
+        """List your meetings, newest first, `limit` at most; page after page is asked for.
+
+        Args:
+            limit: How many at most.
+            platform: Only those on it.
+            native_meeting_id: Only visits to that call; with its platform.
+            status: Only those in that state.
+            since: Only those asked for then or later, with time zone.
+            until: Only those asked for before, with time zone.
+        """
+        times = {"since": since and since.isoformat(), "until": until and until.isoformat()}
+        query = {"platform": platform, "native_meeting_id": native_meeting_id, "status": status, **times}
+        wanted: dict[str, Any] = {name: value for name, value in query.items() if value is not None}
+        found: list[MeetingBody] = []
+        while True:
+            wanted["limit"] = min(limit - len(found), _PAGE)
+            page = MeetingList.model_validate(self._call("GET", "/meetings", params=wanted))
+            found += page.meetings
+            if page.next_before_id is None or len(found) >= limit:
+                return found
+            wanted["before_id"] = page.next_before_id
 
     def meeting(self, meeting_id: int) -> MeetingBody:
         """Return one of your meetings."""
@@ -102,6 +140,39 @@ class Usher:
     def transcript(self, platform: Platform, native_meeting_id: str) -> Transcript:
         """Return what was said in that meeting."""
         return Transcript.model_validate(self._call("GET", f"/transcripts/{platform}/{native_meeting_id}"))
+
+    def transcript_by_id(self, meeting_id: int) -> Transcript:
+        """Return what was said in one of your meetings."""
+        return Transcript.model_validate(self._call("GET", f"/transcripts/by-id/{meeting_id}"))
+
+    def transcript_file(self, meeting_id: int, form: Literal["txt", "srt", "vtt"]) -> str:
+        """Return what was said in one of your meetings as text, SRT or WebVTT."""
+        return self._ask("GET", f"/transcripts/by-id/{meeting_id}", params={"format": form}).text
+
+    def describe_meeting(self, meeting_id: int, **data: str | list[str]) -> MeetingBody:
+        """Set `name`, `participants`, `languages` or `notes` of one of your meetings; the others stay. Idempotent."""
+        return MeetingBody.model_validate(self._call("PATCH", f"/meetings/{meeting_id}", json={"data": data}))
+
+    def delete_meeting(self, meeting_id: int) -> None:
+        """Delete a meeting that is over for good: transcript, chat, evidence, recordings and links. Idempotent.
+
+        Raises:
+            ApiError: `meeting_not_over`, or `bot_not_gone`: its bot is still being ended, a moment later it works.
+        """
+        self._call("DELETE", f"/meetings/{meeting_id}")
+
+    def share_transcript(self, meeting_id: int, *, expires_in_s: int = 7 * 24 * 3600) -> NewShare:
+        """Make a link to a transcript; whoever has it reads the transcript. Twice is two links."""
+        answer = self._call("POST", f"/meetings/{meeting_id}/shares", json={"expires_in_s": expires_in_s})
+        return NewShare.model_validate(answer)
+
+    def shares(self, meeting_id: int) -> ShareList:
+        """List the links to a transcript that are good."""
+        return ShareList.model_validate(self._call("GET", f"/meetings/{meeting_id}/shares"))
+
+    def end_share(self, meeting_id: int, share_id: int) -> None:
+        """Take back a link to a transcript."""
+        self._call("DELETE", f"/meetings/{meeting_id}/shares/{share_id}")
 
     def say(self, platform: Platform, native_meeting_id: str, text: str) -> CommandAccepted:
         """Let the bot in that meeting write into its chat; `command` tells what came of it. Twice is two messages."""

@@ -215,7 +215,7 @@ async def test_the_admin_api_makes_users_and_keys(api: Api) -> None:
     user = (await api.http.post("/admin/users", json={"email": "Bo@example.com"}, headers=admin)).json()
     token = (await api.http.post(f"/admin/users/{user['id']}/tokens", headers=admin)).json()
     mine = {"X-API-Key": token["token"]}
-    assert (await api.http.get("/meetings", headers=mine)).json() == {"meetings": []}
+    assert (await api.http.get("/meetings", headers=mine)).json() == {"meetings": [], "next_before_id": None}
     assert (await api.http.delete(f"/admin/tokens/{token['id']}", headers=admin)).status_code == 204
     assert problem(await api.http.delete(f"/admin/tokens/{token['id']}", headers=admin), 404)
 
