@@ -147,9 +147,10 @@ class RecordingDesk:
             Conflict: `still_recording`.
             Unavailable: The storage does not answer; what is left will be deleted later.
         """
-        if not await self._rows.begin_deletion(recording.recording_id):
+        if await self._rows.begin_deletion(recording.recording_id):
+            await self._end_deletion(recording)
+        elif await self._rows.find_recording(recording.recording_id) is not None:  # else somebody else has deleted it
             raise Conflict("still_recording", "The bot is not gone yet. Stop it first.")
-        await self._end_deletion(recording)
 
     async def delete_of_meeting(self, user_id: int, meeting_id: int) -> None:
         """Delete all recordings of a meeting that is over. Idempotent; raises as `delete` does."""

@@ -22,7 +22,7 @@ from usher.bot.recording.timeline import Sound
 from usher.domain.errors import CannotStore, Unavailable
 from usher.domain.lifecycle import Reason
 from usher.domain.meeting import Homes
-from usher.ports import Meeting
+from usher.ports import Meeting, RecordingPage
 from usher.protocol.recordings import MIXED, MOST_CHUNK_BYTES
 
 STARTED = "2026-05-04T12:00:00Z"
@@ -254,6 +254,17 @@ async def test_it_is_deleted_for_good_once_the_bot_is_gone(api: Api) -> None:
     assert not api.world.recording_store.kept
     assert (await api.delete(of)).status_code == 404
     assert (await api.get("/recordings")).json() == {"recordings": []}
+
+
+async def test_a_recording_that_somebody_else_has_just_deleted_is_gone_for_whoever_deletes_it(
+    api: Api,
+) -> None:
+    await api.record()
+    await api.leave()
+    (seen,) = await api.world.recordings.list(api.meeting.user_id, RecordingPage())
+    for _ in range(2):
+        await api.world.recordings.delete(seen)
+    assert not api.world.recording_store.kept
 
 
 async def test_all_recordings_of_a_meeting_are_deleted(api: Api) -> None:
