@@ -4,15 +4,14 @@ import contextlib
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from tests.support.stock_server import MISSING, find_stock_python
 
-_PYTHON = Path(sys.prefix) / "stock-whisper-live" / "bin" / "python"
 _SCRIPTS = Path(__file__).parent / "stock_whisper_live"
 _START_S = 120.0
 
@@ -20,14 +19,15 @@ _START_S = 120.0
 @contextlib.contextmanager
 def stock_rest_server(model: Path) -> Iterator[str]:
     """Serve with a model until left; yields the base URL. Skips the test where the stock package is not installed."""
-    if not _PYTHON.exists() or not (_SCRIPTS / "stubs").exists():
-        pytest.skip("the stock WhisperLive is not installed (tools/setup/whisper_live.sh)")
+    python = find_stock_python()
+    if python is None:
+        pytest.skip(MISSING)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     process = subprocess.Popen(  # noqa: S603 -- our own script
-        [str(_PYTHON), str(_SCRIPTS / "rest.py"), port, str(model)],
+        [str(python), str(_SCRIPTS / "rest.py"), port, str(model)],
         env=kept | {"PYTHONPATH": str(_SCRIPTS / "stubs"), "OMP_NUM_THREADS": "1"},
         stdin=subprocess.PIPE,
     )
