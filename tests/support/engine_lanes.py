@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from usher.protocol.whisper import Task
 from usher.transcription.engine import EngineError, Job, Quality, Result
 from usher.transcription.engines.scripted import ScriptedEngine
 from usher.transcription.lane import Lane, Request
+from usher.transcription.meter import Meter
 from usher.transcription.scheduler import open_scheduler
 
 PATIENCE_S = 30.0
@@ -78,7 +80,15 @@ async def with_streams(
     workers: int = 1,
     batch_size: int = 1,
     draft_wait_s: float = 0.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    async with open_scheduler(engine, workers=workers, batch_size=batch_size, draft_wait_s=draft_wait_s) as scheduler:
+    async with open_scheduler(
+        engine,
+        workers=workers,
+        batch_size=batch_size,
+        draft_wait_s=draft_wait_s,
+        outage_pause_s=0.001,
+        meter=Meter(workers=workers, clock=clock),
+    ) as scheduler:
         with scheduler.lane() as one, scheduler.lane() as two, scheduler.lane() as three:
             await body([Stream(one, "a"), Stream(two, "b"), Stream(three, "c")])

@@ -12,6 +12,10 @@ class EngineError(RuntimeError):
     """The engine could not transcribe what it was given; other audio may still work."""
 
 
+class EngineUnavailable(EngineError):
+    """The engine gives no texts now, whatever the audio; the same audio is worth another try."""
+
+
 class Doubt(Enum):
     """What speaks against a text."""
 

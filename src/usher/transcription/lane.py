@@ -9,6 +9,7 @@ from usher.transcription.engine import Job, Quality, Result
 from usher.transcription.meter import Meter
 
 _FINAL_TRIES = 2
+_LONGEST_OUTAGE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,6 +191,12 @@ class Lane:
         elif result is not None and not self._finals and work.request.utterance > self._last_finished:
             self._drafted = work
             work.request.deliver(result, False)
+
+    def put_back(self, work: Work) -> None:
+        """Notes that the engine was not to be had: a final is tried again, for ten minutes; a draft is stale then."""
+        if work.final and self._clock() - work.submitted_at < _LONGEST_OUTAGE_S:
+            work.tries -= 1
+        self.complete(work, None)
 
     def _settle(self) -> None:
         """Delivers the finals that are done, in order."""

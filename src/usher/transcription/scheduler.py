@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
-from usher.transcription.engine import Engine, EngineError, Job, Quality, Result
+from usher.transcription.engine import Engine, EngineError, EngineUnavailable, Job, Quality, Result
 from usher.transcription.lane import Lane, Work
 from usher.transcription.meter import Meter
 from usher.transcription.pcm import seconds
@@ -34,13 +34,23 @@ _Batch = list[tuple[Lane, Work]]
 class Scheduler:
     """The workers and the lanes they serve. Make it with `open_scheduler`."""
 
-    def __init__(self, engine: Engine, *, workers: int, batch_size: int, draft_wait_s: float, meter: Meter) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        workers: int,
+        batch_size: int,
+        draft_wait_s: float,
+        outage_pause_s: float,
+        meter: Meter,
+    ) -> None:
         self._meter = meter
         self._clock = meter.clock
         self._engine = engine
         self._workers = workers
         self._batch_size = batch_size
         self._draft_wait_s = draft_wait_s
+        self._outage_pause_s = outage_pause_s
         self._idle = 0
         self._lanes: set[Lane] = set()
         self._wake = asyncio.Event()
@@ -138,6 +148,9 @@ class Scheduler:
         try:
             with self._meter.calling(jobs):
                 results = await asyncio.get_running_loop().run_in_executor(pool, self._call, jobs)
+        except EngineUnavailable as error:
+            await self._wait_for_engine(batch, error)
+            return
         except EngineError as error:
             log.warning("transcription_failed", jobs=len(jobs), error=str(error))
             if len(batch) > 1:
@@ -147,6 +160,14 @@ class Scheduler:
             results = [None]
         for (lane, work), result in zip(batch, results, strict=True):
             lane.complete(work, result)
+        self.wake()
+
+    async def _wait_for_engine(self, batch: _Batch, error: EngineUnavailable) -> None:
+        """Puts work back. Streams wait meanwhile: their clients see the lag, and keep what is not taken from them."""
+        log.warning("engine_unavailable", jobs=len(batch), error=str(error))
+        await asyncio.sleep(self._outage_pause_s)
+        for lane, work in batch:
+            lane.put_back(work)
         self.wake()
 
     def _call(self, jobs: list[Job]) -> list[Result]:
@@ -170,6 +191,7 @@ async def open_scheduler(
     workers: int,
     batch_size: int = 1,
     draft_wait_s: float = 0.0,
+    outage_pause_s: float = 1.0,
     meter: Meter | None = None,
 ) -> AsyncIterator[Scheduler]:
     """Runs a scheduler with its workers.
@@ -179,6 +201,7 @@ async def open_scheduler(
         workers: Engine calls at the same time, one thread each.
         batch_size: Most jobs per engine call.
         draft_wait_s: How long a draft waits for others to share an engine call with.
+        outage_pause_s: How long a worker waits before it tries an engine again that is not to be had.
         meter: Measures what happens; its clock is the scheduler's.
 
     Raises:
@@ -189,6 +212,7 @@ async def open_scheduler(
         workers=workers,
         batch_size=batch_size,
         draft_wait_s=draft_wait_s,
+        outage_pause_s=outage_pause_s,
         meter=meter or Meter(workers=workers),
     )
     pool = ThreadPoolExecutor(workers, thread_name_prefix="transcribe")

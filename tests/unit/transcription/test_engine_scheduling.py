@@ -6,7 +6,7 @@ import threading
 import pytest
 from tests.support.engine_lanes import PATIENCE_S, GatedEngine, Stream, until, with_streams
 
-from usher.transcription.engine import EngineError, Job, Quality
+from usher.transcription.engine import EngineError, EngineUnavailable, Job, Quality
 from usher.transcription.engines.scripted import ScriptedEngine
 from usher.transcription.meter import Meter
 from usher.transcription.scheduler import open_scheduler
@@ -274,6 +274,46 @@ async def test_a_failed_final_is_tried_again_and_then_reported_once() -> None:
         assert [job.prompt for job in engine.heard].count("a0f13") >= 2
 
     await with_streams(engine, body, batch_size=3)
+
+
+async def test_an_engine_that_is_away_for_a_while_costs_no_words() -> None:
+    outages = iter(range(7))
+
+    def say(job: Job) -> str:
+        if next(outages, None) is not None:
+            raise EngineUnavailable("away")
+        return f"{job.prompt}"
+
+    async def body(streams: list[Stream]) -> None:
+        first, second, _ = streams
+        first.draft(0, 5)
+        first.finish(0, 10)
+        first.finish(1, 10)
+        second.finish(0, 10)
+        await asyncio.gather(first.lane.drained(patience_s=PATIENCE_S), second.lane.drained(patience_s=PATIENCE_S))
+        assert first.told == [(0, True, "a0f10"), (1, True, "a1f10")]
+        assert second.told == [(0, True, "b0f10")]
+
+    await with_streams(ScriptedEngine(say=say), body, workers=2, batch_size=2)
+
+
+async def test_an_engine_that_does_not_come_back_is_given_up_after_ten_minutes() -> None:
+    calls = 0
+
+    def say(_: Job) -> str:
+        nonlocal calls
+        calls += 1
+        raise EngineUnavailable("away")
+
+    async def body(streams: list[Stream]) -> None:
+        first = streams[0]
+        first.finish(0, 10)
+        await first.lane.drained(patience_s=PATIENCE_S)
+        assert first.told == [(0, True, None)]
+        assert calls > 7
+
+    # Each call takes a minute by this clock.
+    await with_streams(ScriptedEngine(say=say), body, clock=lambda: 60.0 * calls)
 
 
 async def test_a_failed_draft_is_dropped() -> None:

@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from usher.transcription.config import RemoteConfig
-from usher.transcription.engine import EngineError
+from usher.transcription.engine import EngineError, EngineUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Endpoint:
 
         Raises:
             Refused: The service refuses the call.
-            EngineError: There was no answer in time.
+            EngineUnavailable: There was no answer in time.
         """
         until = time.monotonic() + self._config.timeout_s
         pause_s = _FIRST_PAUSE_S
@@ -96,7 +96,7 @@ class Endpoint:
             except _NotNow as failure:
                 wait_s = pause_s if failure.after_s is None else failure.after_s
                 if time.monotonic() + wait_s >= until:
-                    raise EngineError(f"the speech service {self.host} {failure}") from failure
+                    raise EngineUnavailable(f"the speech service {self.host} {failure}") from failure
                 log.info("speech_service_not_now", host=self.host, problem=str(failure), wait_s=round(wait_s, 2))
             time.sleep(wait_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
