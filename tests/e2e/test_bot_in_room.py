@@ -100,6 +100,7 @@ async def test_it_asks_to_join_is_admitted_hears_two_people_apart_and_leaves_on_
 async def test_it_is_denied(world: World) -> None:
     alice = await world.room.host("Alice")
     bot = await world.bot()
+    await world.theatre.told("awaiting_admission")
     await alice.press("Deny Usher")
     await world.ended(bot, 0, "rejected")
     assert world.manager.kinds() == ["joining", "awaiting_admission", "exited"]
