@@ -25,7 +25,8 @@ class EndpointRules:
         min_speech_s: Utterances with less speech than this are noise and never reach the model.
         max_utterance_s: Longest utterance; it is cut at its quietest late moment and goes on as the next one.
         cut_search_s: How far back from the limit the quietest moment is looked for.
-        partial_every_s: New speech needed before the next partial text; 0 for final texts alone.
+        partial_every_s: New speech needed before the next partial text, which is then shown about every second; 0 for
+            final texts alone.
     """
 
     threshold: float = 0.5
@@ -38,7 +39,7 @@ class EndpointRules:
     min_speech_s: float = 0.1
     max_utterance_s: float = 25.0
     cut_search_s: float = 5.0
-    partial_every_s: float = 1.0
+    partial_every_s: float = 0.75
 
     def __post_init__(self) -> None:
         longest_quiet_start_s = self.pre_roll_s + max(self.silence_s, self.short_silence_s)
