@@ -5,7 +5,7 @@ served longest ago goes first.
 
 Work of one quality is done in batches: on short windows most of the time goes into reading the decoder's weights,
 which a batch reads once. Finals are never held back for company, and idle workers share them. Drafts wait a moment for
-others when several streams are open, and leave one worker, if there are two, to what is urgent.
+others when several streams are open, and for a moment more to leave one worker, if there are two, to what is urgent.
 """
 
 import asyncio
@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 _CROWD = 3
 """Open streams from which a draft is likely to find company."""
+
+_OVERDUE_S = 0.15
+"""How long drafts wait for a second idle worker, after they have waited for company."""
 
 _Batch = list[tuple[Lane, Work]]
 
@@ -107,11 +110,12 @@ class Scheduler:
             self._idle += 1
 
     async def _sleep(self) -> None:
-        """Waits for work, or until the drafts there are have waited long enough for company."""
+        """Waits for work, or until the drafts there are have waited long enough for company, or for a second worker."""
         drafts = self._drafts()
-        waiting = drafts and not self._are_due(drafts)
+        due_s = self._patience_s(drafts) if drafts else 0.0
+        ahead = [left_s for left_s in (due_s, due_s + _OVERDUE_S) if drafts and left_s > 0.0]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._patience_s(drafts) if waiting else None):
+            async with asyncio.timeout(ahead[0] if ahead else None):
                 await self._wake.wait()
 
     def _pick(self) -> _Batch:
@@ -120,13 +124,19 @@ class Scheduler:
         urgent += [(lane, work) for lane, work in drafts if work.request.quality is Quality.FINAL]
         if urgent:
             batch = urgent[: min(self._batch_size, math.ceil(len(urgent) / max(1, self._idle)))]
-        elif self._idle >= min(2, self._workers) and self._are_due(drafts):
+        elif self._may_draft(drafts):
             batch = drafts[: self._batch_size]
         else:
             return []
         for lane, work in batch:
             lane.start(work, next(self._turns))
         return batch
+
+    def _may_draft(self, drafts: _Batch) -> bool:
+        """Says whether a worker may take drafts: the last one that is idle only those that have waited for long."""
+        if self._idle >= min(2, self._workers):
+            return self._are_due(drafts)
+        return bool(drafts) and self._patience_s(drafts) <= -_OVERDUE_S
 
     def _are_due(self, drafts: _Batch) -> bool:
         return len(drafts) >= self._batch_size or bool(drafts and self._patience_s(drafts) <= 0)
