@@ -247,7 +247,7 @@ class TranscriptionSettings(_Group):
     partial_every_s: float | None = Field(
         default=None,
         ge=0,
-        description="New speech before the next partial text, seconds; 0 for none. Default: 0.75 with a model on "
+        description="New speech before the next partial text, seconds; 0 for none. Default: 0.9 with a model on "
         "this machine, 0 with a service, where each partial text is paid for.",
     )
 

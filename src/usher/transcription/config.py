@@ -39,7 +39,7 @@ class EndpointRules:
     min_speech_s: float = 0.1
     max_utterance_s: float = 25.0
     cut_search_s: float = 5.0
-    partial_every_s: float = 0.75
+    partial_every_s: float = 0.9
 
     def __post_init__(self) -> None:
         longest_quiet_start_s = self.pre_roll_s + max(self.silence_s, self.short_silence_s)

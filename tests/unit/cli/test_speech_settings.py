@@ -19,7 +19,7 @@ def remote(url: str | None, key: str | None = None) -> TranscriptionSettings:
 
 
 def test_a_model_on_this_machine_shows_partial_texts_and_a_service_does_not() -> None:
-    assert server_config(TranscriptionSettings()).endpoint.partial_every_s == pytest.approx(0.75)
+    assert server_config(TranscriptionSettings()).endpoint.partial_every_s == pytest.approx(0.9)
     assert server_config(TranscriptionSettings()).remote is None
     assert server_config(remote("https://host/v1")).endpoint.partial_every_s == 0.0
     wanted = remote("https://host/v1").model_copy(update={"partial_every_s": 3.0})
