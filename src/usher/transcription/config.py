@@ -149,7 +149,7 @@ class ServerConfig:
     compute_type: str = "int8"
     workers: int = 2
     batch_size: int = 4
-    draft_wait_s: float = 0.2
+    draft_wait_s: float = 0.3
     beam_size: int = 5
     max_streams: int = 256
     max_streams_per_bot: int = 128
