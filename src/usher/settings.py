@@ -223,10 +223,10 @@ class TranscriptionSettings(_Group):
     )
     max_streams_per_bot: int = Field(default=128, ge=1, description="Streams of one bot at a time at most.")
     max_load: float = Field(
-        default=0.9,
+        default=1.2,
         gt=0,
         le=100,
-        description="Share of the workers' time up to which streams are let in; 1 or more: the lag alone decides.",
+        description="Share of the workers' time up to which streams are let in; partial texts count, and give way.",
     )
     max_lag_s: float = Field(
         default=2.0, gt=0, description="Wait of final texts for a worker up to which streams are let in, seconds."

@@ -16,6 +16,7 @@ from usher.transcription.load import WINDOW_S, Load
 _FURTHER_STREAM = 0.1
 """What a further stream of a party costs, as a share of the first: it takes turns with the others."""
 _LONGEST_WAIT_S = 600.0
+_MOST_HEARING = 0.9
 
 
 class Reason(StrEnum):
@@ -42,7 +43,7 @@ class Limits:
     Attributes:
         max_streams: Streams at once.
         max_streams_per_bot: Streams of one bot at once.
-        max_load: Share of the workers' time that may be taken, estimated.
+        max_load: Share of the workers' time that may be taken, estimated; over 1, partial texts give way.
         max_lag_s: How long final texts may wait for a worker.
         retry_after_s: What a stream that must wait is told where there is no better estimate.
     """
@@ -173,7 +174,7 @@ class Admission:
     def _is_busy(self, weight: float) -> bool:
         load = self._load
         one_more = weight * load.party_cost / load.workers
-        return max(self.forecast + one_more, load.hearing) > self._limits.max_load
+        return self.forecast + one_more > self._limits.max_load or load.hearing > _MOST_HEARING
 
     def _count(self) -> None:
         nameless = sum(seat.bot is None for seat in self._seats)

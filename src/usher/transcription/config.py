@@ -118,7 +118,8 @@ class ServerConfig:
         max_streams: Streams served at once, at most; further ones are told to wait.
         max_streams_per_bot: Streams of one bot at once, at most: one for each person who is heard, and those that a
             broken connection has not yet given back.
-        max_load: Share of the workers' time up to which streams are let in; 1 or more leaves it to `max_lag_s`.
+        max_load: Share of the workers' time up to which streams are let in. It may be over 1: partial texts count, and
+            give way when workers are busy.
         max_lag_s: How long final texts may wait for a worker for streams to be let in; from so much lag on, clients
             are told of it.
         new_streams_per_s: New streams a second of one bot, or of one address where there are no tokens; eight times as
@@ -153,7 +154,7 @@ class ServerConfig:
     beam_size: int = 5
     max_streams: int = 256
     max_streams_per_bot: int = 128
-    max_load: float = 0.9
+    max_load: float = 1.2
     max_lag_s: float = 2.0
     new_streams_per_s: float = 16.0
     retry_after_s: float = 30.0
