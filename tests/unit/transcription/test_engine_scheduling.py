@@ -227,7 +227,28 @@ async def test_drafts_leave_a_worker_to_what_is_urgent() -> None:
         engine.tickets.release(9)
         await until(lambda: bool(second.told))
 
-    await with_streams(engine, body, workers=2)
+    # No time passes: the second draft has not waited for long.
+    await with_streams(engine, body, workers=2, clock=lambda: 0.0)
+
+
+async def test_a_draft_that_has_waited_for_long_may_have_the_last_worker() -> None:
+    engine = GatedEngine()
+    now_s = 0.0
+
+    async def body(streams: list[Stream]) -> None:
+        nonlocal now_s
+        first, second, _ = streams
+        first.draft(0, 10)
+        await until(lambda: len(engine.heard) == 1)
+        second.draft(0, 10)
+        await asyncio.sleep(0.02)
+        assert engine.names == ["a0d10"]
+        now_s = 1.0
+        await until(lambda: len(engine.heard) == 2)
+        assert engine.names == ["a0d10", "b0d10"]
+        engine.tickets.release(9)
+
+    await with_streams(engine, body, workers=2, clock=lambda: now_s)
 
 
 async def test_finals_do_not_wait_for_company() -> None:
