@@ -116,6 +116,7 @@ async def test_a_manager_without_space_costs_the_recording_and_nothing_else(worl
     await eventually(
         lambda: sum(len(stream.pcm) for stream in world.theatre.speech.streams) > heard + 32_000, timeout_s=_PATIENCE_S
     )
-    assert world.theatre.manager.files[MIXED]["state"] == "given_up"
+    # It is told in the background.
+    await eventually(lambda: world.theatre.manager.files[MIXED]["state"] == "given_up", timeout_s=_PATIENCE_S)
     await world.theatre.command(bot, Leave(seq=1))
     await world.theatre.ended(bot, 0, "stopped")
