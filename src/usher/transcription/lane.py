@@ -79,7 +79,7 @@ class Lane:
         self._draft: Work | None = None
         self._drafting: Work | None = None
         self._drafted: Work | None = None
-        self._changed = asyncio.Event()
+        self._delivered = asyncio.Event()
         self._last_finished = -1
         self._slowest_s = 0.0
         self._turn = 0
@@ -130,7 +130,7 @@ class Lane:
     async def room(self, limit: int) -> None:
         """Waits until the backlog is below a limit in samples."""
         while self._open and self.backlog >= limit:
-            await self._wait()
+            await self._delivery()
 
     async def drained(self, *, patience_s: float) -> None:
         """Waits until every ended utterance has its text. The queue is bounded, so that progress means an end.
@@ -143,14 +143,14 @@ class Lane:
         """
         while self._open and self._finals:
             async with asyncio.timeout(patience_s):
-                await self._wait()
+                await self._delivery()
 
     def close(self) -> None:
         """Forgets all work; nothing is delivered any more. Idempotent."""
         self._open = False
         self._finals.clear()
         self._draft = self._drafted = None
-        self._changed.set()
+        self._delivered.set()
 
     def next_final(self) -> Work | None:
         """Finds the final to run next; one at a time, so that texts come out in order."""
@@ -177,11 +177,18 @@ class Lane:
 
     def complete(self, work: Work, result: Result | None) -> None:
         """Notes the end of a try; None is a failure."""
+        work.tries += 1
+        self._end_try(work, result, done=result is not None or work.tries >= _FINAL_TRIES)
+
+    def put_back(self, work: Work) -> None:
+        """Notes that the engine was not to be had: a final is tried again, for ten minutes; a draft is stale then."""
+        self._end_try(work, None, done=self._clock() - work.submitted_at >= _LONGEST_OUTAGE_S)
+
+    def _end_try(self, work: Work, result: Result | None, *, done: bool) -> None:
         work.running = False
         work.ready_at = self._clock()
-        work.tries += 1
-        work.done = result is not None or work.tries >= _FINAL_TRIES
         work.result = result
+        work.done = done
         if work is self._drafting:
             self._drafting = None
         if not self._open:
@@ -191,12 +198,6 @@ class Lane:
         elif result is not None and not self._finals and work.request.utterance > self._last_finished:
             self._drafted = work
             work.request.deliver(result, False)
-
-    def put_back(self, work: Work) -> None:
-        """Notes that the engine was not to be had: a final is tried again, for ten minutes; a draft is stale then."""
-        if work.final and self._clock() - work.submitted_at < _LONGEST_OUTAGE_S:
-            work.tries -= 1
-        self.complete(work, None)
 
     def _settle(self) -> None:
         """Delivers the finals that are done, in order."""
@@ -209,11 +210,11 @@ class Lane:
             if self._finals:
                 self._finals[0].ready_at = self._clock()
             work.request.deliver(work.result, True)
-        self._changed.set()
+            self._delivered.set()
 
-    async def _wait(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+    async def _delivery(self) -> None:
+        self._delivered.clear()
+        await self._delivered.wait()
 
     def _new(self, request: Request) -> Work:
         return Work(request, self._clock())

@@ -318,6 +318,27 @@ async def test_an_engine_that_is_away_for_a_while_costs_no_words() -> None:
     await with_streams(ScriptedEngine(say=say), body, workers=2, batch_size=2)
 
 
+async def test_who_waits_for_the_end_of_a_stream_waits_no_longer_for_an_engine_that_is_away() -> None:
+    calls = 0
+
+    def say(_: Job) -> str:
+        nonlocal calls
+        calls += 1
+        raise EngineUnavailable("away")
+
+    async def body(streams: list[Stream]) -> None:
+        first = streams[0]
+        first.finish(0, 10)
+        waiting = asyncio.ensure_future(first.lane.drained(patience_s=0.3))
+        done, _ = await asyncio.wait([waiting], timeout=PATIENCE_S)
+        assert done
+        assert isinstance(waiting.exception(), TimeoutError)
+        assert calls > 2  # tries that end without a text are no progress
+        assert first.told == []
+
+    await with_streams(ScriptedEngine(say=say), body)
+
+
 async def test_an_engine_that_does_not_come_back_is_given_up_after_ten_minutes() -> None:
     calls = 0
 
