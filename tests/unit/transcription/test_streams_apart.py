@@ -20,9 +20,7 @@ UTTERANCES = 12
 CALL_S = 0.02
 CURSED, POISONED = np.float32(0.9), np.float32(0.8)
 # A quick machine opens more streams from one address than are let in without a token.
-CONFIG = ServerConfig(
-    port=0, max_load=100.0, send_timeout_s=1.0, handshake_timeout_s=1.0, new_streams_per_s=100_000.0
-)
+CONFIG = ServerConfig(port=0, max_load=100.0, send_timeout_s=1.0, handshake_timeout_s=1.0, new_streams_per_s=100_000.0)
 
 
 def say(job: Job) -> str:
