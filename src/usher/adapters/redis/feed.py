@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 import structlog
+from pydantic_core import to_json
 from redis.asyncio import Redis
 
 from usher.adapters.redis.connection import FAILURES
@@ -120,7 +121,7 @@ class RedisFeed:
 
     def publish(self, meeting_id: int, frame: Json) -> None:
         """Queue a frame for whoever listens; nobody waits for Redis, and a loss is counted in `unpublished`."""
-        self._sender.send(live_channel(meeting_id), json.dumps(frame, separators=(",", ":")))
+        self._sender.send(live_channel(meeting_id), to_json(frame))
 
     def subscribe(self, meeting_id: int) -> RedisSubscription:
         """Listen to a meeting. Enter the result."""

@@ -25,10 +25,10 @@ class FrameSender:
     def __init__(self, client: Redis) -> None:
         self.unsent = 0
         self._client = client
-        self._waiting: deque[tuple[str, str]] = deque()
+        self._waiting: deque[tuple[str, bytes]] = deque()
         self._sending: asyncio.Task[None] | None = None
 
-    def send(self, channel: str, frame: str) -> None:
+    def send(self, channel: str, frame: bytes) -> None:
         """Queue a frame."""
         if len(self._waiting) >= _MOST_WAITING:
             self.unsent += 1
