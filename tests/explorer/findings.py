@@ -48,12 +48,12 @@ def evidence(world: Simulation, *, settled: bool, allowance: Allowance) -> Evide
         ],
         answers=world.network.overheard.answers,
         key_uses=world.diary.key_uses,
-        subscribers=tables.webhooks.keys(),
+        subscribers={one.user_id for one in tables.endpoints.values()},
         deliveries=world.inbox.deliveries(),
         undelivered={
-            (row.meeting_id, row.version)
+            (row.meeting_id, row.message.version)
             for row in tables.outbox.values()
-            if row.effect is Effect.NOTIFY and row.version is not None
+            if row.effect is Effect.NOTIFY and row.message is not None
         },
         sightings=world.diary.sightings,
         moves=world.store.moves,

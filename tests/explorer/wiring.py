@@ -15,6 +15,7 @@ from tests.explorer.store import WatchedStore, remote_store
 
 from usher.adapters.memory.redis import MemoryFeed
 from usher.adapters.memory.store_recordings import MemoryRecordingStore
+from usher.adapters.memory.webhooks import MemoryWebhookSender
 from usher.api.app import create_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache
@@ -33,6 +34,7 @@ from usher.app.reconciler import Reconciler
 from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
+from usher.app.webhooks import WebhookDesk
 from usher.domain.meeting import Homes
 from usher.domain.policy import Policy
 from usher.domain.reconcile import WorkloadName
@@ -143,6 +145,7 @@ class Served:
                 bots=Bots(self._store, transitions, self._policy),
                 reports=reports,
                 recordings=RecordingDesk(self._store, MemoryRecordingStore()),
+                webhooks=WebhookDesk(self._store, MemoryWebhookSender()),
                 feed=self._feed,
                 stream=self._stream,
                 keys=KeyCache(self._store, ttl_s=3600.0),

@@ -37,6 +37,7 @@ def context(world: World, keys: KeyCache | None = None) -> Context:
         bots=world.bots,
         reports=world.reports,
         recordings=world.recordings,
+        webhooks=world.desk,
         feed=world.feed,
         stream=world.stream,
         keys=keys or KeyCache(world.store, ttl_s=5),

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from tests.failure_modes.real_manager import CREDENTIALS, POLICY, Manager, manager_with_redis
 from tests.support.world import wish
 
+from usher.adapters.memory.webhooks import MemoryWebhookSender
 from usher.adapters.recordings.disk import DiskRecordingStore
 from usher.adapters.redis.stream import DEAD_STREAM
 from usher.api.app import create_app
@@ -22,6 +23,7 @@ from usher.api.context import Context
 from usher.api.keys import KeyCache, digest
 from usher.app.collector import Collector
 from usher.app.recordings import RecordingDesk
+from usher.app.webhooks import WebhookDesk
 from usher.domain.lifecycle import Reason
 from usher.domain.meeting import Homes
 from usher.ports import Meeting, Webhook
@@ -101,6 +103,7 @@ async def house(database_dsn: str, redis_url: str, tmp_path: Path) -> AsyncItera
             bots=manager.bots,
             reports=manager.reports,
             recordings=RecordingDesk(manager.store, DiskRecordingStore(tmp_path)),
+            webhooks=WebhookDesk(manager.store, MemoryWebhookSender()),
             feed=manager.feed,
             stream=manager.stream,
             keys=KeyCache(manager.store, ttl_s=5),

@@ -112,7 +112,14 @@ class WorkRules(TwoStores):
 
 
 def _told(side: Side, claimed: ClaimedEffect) -> tuple[object, ...]:
-    return side.number(claimed.meeting_id), claimed.attempt, claimed.effect, claimed.tries, claimed.version
+    return (
+        side.number(claimed.meeting_id),
+        claimed.attempt,
+        claimed.effect,
+        claimed.tries,
+        claimed.version,
+        claimed.notice,
+    )
 
 
 def _segment(heard: Heard) -> Segment:

@@ -44,6 +44,7 @@ class Side:
     claims: list[Held] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     links: dict[bytes, int] = field(default_factory=dict)
+    hooks: list[int] = field(default_factory=list)
     passed: timedelta = timedelta()
 
     @property

@@ -31,6 +31,7 @@ from usher.app.reconciler import Reconciler
 from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
+from usher.app.webhooks import WebhookDesk
 from usher.domain.lifecycle import Reason, State
 from usher.domain.meeting import MeetingRef, Platform
 from usher.domain.policy import Policy
@@ -93,6 +94,7 @@ class World:
         command = CommandEffect(self.store, self.channel)
         finish = PostMeeting(self.store, self.stream).finish
         self.webhooks = MemoryWebhookSender()
+        self.desk = WebhookDesk(self.store, self.webhooks)
         notify = Notifier(self.store, self.webhooks).notify
         self.dispatcher = Dispatcher(self.store, handlers(self.workload, command, finish, notify), self.policy, wakeups)
         self.reconciler = Reconciler(self.store, self.transitions, self.launcher, self.legacy, self.policy)

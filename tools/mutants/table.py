@@ -249,13 +249,13 @@ _ROWS: Sequence[tuple[str, str, str, str, tuple[str, ...]]] = (
         "WHERE <connection>::text IS NOT NULL AND c.seq = <seq>",
         (*_CHANGE, *_BOTS)),
     ("changes are owed to no webhook", f"{_PG}/creation.py",
-        "now(), m.version FROM m JOIN webhooks w ON w.user_id = m.user_id",
-        "now(), m.version FROM m JOIN webhooks w ON w.user_id = -m.user_id",
+        "FROM m JOIN webhooks w ON w.owner_id = m.user_id AND w.enabled",
+        "FROM m JOIN webhooks w ON w.owner_id = -m.user_id AND w.enabled",
         _CHANGE),
 
     ("a message has another id each time", "app/notify.py",
-        "message_id = notice_id(meeting.meeting_id, event.version)",
-        "message_id = notice_id(meeting.meeting_id, random.randrange(10**9))",
+        "message_id = notice_id(meeting.meeting_id, event.version, kind)",
+        "message_id = notice_id(meeting.meeting_id, random.randrange(10**9), kind)",
         ("unit/app/test_notify.py",)),
 
     # ---- the launcher

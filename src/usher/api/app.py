@@ -26,6 +26,7 @@ from usher.api.routes import (
     shares,
     transcripts,
     user,
+    webhooks,
 )
 from usher.protocol.evidence import MOST_BODY_BYTES
 
@@ -33,7 +34,21 @@ _DESCRIPTION = (
     "Send a bot into a meeting with one call; its transcript streams back live, and its state is always true. "
     "Errors are problem details (RFC 9457): `detail` says what to change, `code` is for programs."
 )
-_MODULES = (bots, chat, internal, meetings, transcripts, shares, evidence, recordings, user, users, health, live)
+_MODULES = (
+    bots,
+    chat,
+    internal,
+    meetings,
+    transcripts,
+    shares,
+    evidence,
+    recordings,
+    user,
+    webhooks,
+    users,
+    health,
+    live,
+)
 _ROUTES = [route for module in _MODULES for route in module.router.routes]
 _OFTEN = ("/internal/bots/{connection_id}/heartbeat", "/bots")
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -46,6 +61,7 @@ _SCHEME_OF_TAG = {
     "meetings": "ApiKey",
     "recordings": "ApiKey",
     "user": "ApiKey",
+    "webhooks": "ApiKey",
     "admin": "AdminKey",
     "bots' callbacks": "BotToken",
 }

@@ -10,6 +10,7 @@ from usher.api.keys import KeyCache
 from usher.app.bots import Bots
 from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
+from usher.app.webhooks import WebhookDesk
 from usher.domain.meeting import Homes
 from usher.ports import Feed, SegmentStream, Store
 
@@ -21,19 +22,18 @@ class Context:
     Attributes:
         homes: Where this installation's own platforms are.
         admin_token: Token of the Admin API, or None to keep it closed.
-        private_webhooks: Whether webhooks may be inner addresses.
     """
 
     store: Store
     bots: Bots
     reports: Reports
     recordings: RecordingDesk
+    webhooks: WebhookDesk
     feed: Feed
     stream: SegmentStream
     keys: KeyCache
     homes: Homes
     admin_token: str | None = field(default=None, repr=False)
-    private_webhooks: bool = False
 
 
 async def get_context(connection: HTTPConnection) -> Context:

@@ -40,6 +40,7 @@ from usher.app.reconciler import Reconciler
 from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
 from usher.app.transitions import Transitions
+from usher.app.webhooks import WebhookDesk
 from usher.bootstrap.addresses import homes, required
 from usher.bootstrap.http import serve_http
 from usher.bootstrap.launchers import open_launcher
@@ -185,10 +186,10 @@ def _context(settings: Settings, outside: _Outside, bots: Bots, reports: Reports
         bots=bots,
         reports=reports,
         recordings=recordings,
+        webhooks=WebhookDesk(outside.store, outside.sender, allow_private=settings.webhooks.allow_private),
         feed=outside.feed,
         stream=RedisSegmentStream(outside.redis),
         keys=KeyCache(outside.store, ttl_s=settings.api.key_cache_s),
         homes=homes(settings),
         admin_token=settings.api.admin_token.get_secret_value() if settings.api.admin_token else None,
-        private_webhooks=settings.webhooks.allow_private,
     )

@@ -19,6 +19,17 @@ from usher.ports.changes import (
     Void,
 )
 from usher.ports.channels import BotAccess, CommandChannel, Feed, Hints, SegmentStream, StreamEntry, Subscription
+from usher.ports.endpoints import (
+    MOST_ENDPOINTS,
+    Deliveries,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointChange,
+    Endpoints,
+    Message,
+    NewEndpoint,
+)
 from usher.ports.launcher import Launcher, WorkloadSpec
 from usher.ports.recordings import (
     MOST_RECORDING_BYTES,
@@ -83,6 +94,7 @@ __all__ = [
     "EXPIRED",
     "LANES",
     "LEAVE",
+    "MOST_ENDPOINTS",
     "MOST_EXHIBITS",
     "MOST_PENDING",
     "MOST_RECORDING_BYTES",
@@ -105,6 +117,12 @@ __all__ = [
     "Configuration",
     "Created",
     "Delivered",
+    "Deliveries",
+    "Delivery",
+    "DeliveryStatus",
+    "Endpoint",
+    "EndpointChange",
+    "Endpoints",
     "Erasure",
     "Exhibit",
     "ExhibitContents",
@@ -121,7 +139,9 @@ __all__ = [
     "Meeting",
     "MeetingEvent",
     "Meetings",
+    "Message",
     "NewChunk",
+    "NewEndpoint",
     "NewMeeting",
     "Notice",
     "Order",

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from usher.domain.lifecycle import Effect, Reason, Source, State, Transition
 from usher.domain.meeting import MeetingRef
+from usher.domain.notices import NoticeType
 from usher.ports.records import Acknowledgement, Configuration, Meeting
 
 
@@ -56,6 +57,8 @@ class ClaimedEffect:
     Attributes:
         tries: How often it was given back to be tried again; a claim that was lost counts for nothing.
         version: Of the event to tell, with `notify`.
+        webhook_id: Whom to tell, with `notify`; None from a version that knew of one webhook for a user.
+        notice: What to tell, with `notify`; None from that version, which told of changes of the status.
     """
 
     claim: Claim
@@ -64,6 +67,8 @@ class ClaimedEffect:
     effect: Effect
     tries: int
     version: int | None = None
+    webhook_id: int | None = None
+    notice: NoticeType | None = None
 
 
 @dataclass(frozen=True, slots=True)

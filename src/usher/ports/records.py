@@ -30,10 +30,15 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where a user is told of each change, and what the message is signed with."""
+    """Where a user is told of changes, and what the message is signed with.
+
+    Attributes:
+        old_secret: The secret before, while it is good: messages are signed with it, too.
+    """
 
     url: str
     secret: str = field(repr=False)
+    old_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.domain.transcript import Segment
 from usher.ports.changes import Backlog, Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
+from usher.ports.endpoints import Deliveries, Endpoints
 from usher.ports.recordings import Recordings
 from usher.ports.records import (
     Acknowledgement,
@@ -111,7 +112,10 @@ class Outbox(Protocol):
     """Effects that are owed. At least once: whoever runs one has to be idempotent."""
 
     async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
-        """Claim due effects whose meeting has no earlier due one in the lane. Claims never overlap in time."""
+        """Claim due effects whose meeting has no earlier due one in the lane, for the same webhook if it is one's.
+
+        Claims never overlap in time.
+        """
         ...
 
     async def complete(self, claim: Claim) -> bool:
@@ -302,10 +306,10 @@ class Users(Protocol):
 
 
 class Webhooks(Protocol):
-    """Whom to tell. While a user has a webhook, every transition owes a `notify`, written with it."""
+    """The one webhook of a user that is set without an id; one of their `Endpoints`, told of changes of the status."""
 
     async def put_webhook(self, user_id: int, webhook: Webhook | None) -> None:
-        """Set the user's webhook, or take it away. Idempotent.
+        """Set the user's webhook and enable it, or take it away. Idempotent.
 
         Raises:
             NotFound: `unknown_user`.
@@ -313,12 +317,25 @@ class Webhooks(Protocol):
         ...
 
     async def find_webhook(self, user_id: int) -> Webhook | None:
-        """Return the user's webhook."""
+        """Return the user's webhook, if it is enabled."""
         ...
 
 
 class Store(
-    Meetings, Outbox, Commands, Leases, Transcripts, Exhibits, Chats, Recordings, Shares, Users, Webhooks, Protocol
+    Meetings,
+    Outbox,
+    Commands,
+    Leases,
+    Transcripts,
+    Exhibits,
+    Chats,
+    Recordings,
+    Shares,
+    Users,
+    Webhooks,
+    Endpoints,
+    Deliveries,
+    Protocol,
 ):
     """All of the state. The PostgreSQL adapter and the in-memory one pass the same contract suite."""
 
@@ -326,7 +343,8 @@ class Store(
         """Delete what nobody will ask for again, `limit` rows of a kind at most, and return how many rows that were.
 
         These are idempotency keys, connections and outcomes of commands of meetings that ended, and buried effects,
-        all older than `older_than_s`; links to transcripts that were over before that; and what a manager of a version
+        all older than `older_than_s`; messages to webhooks that were
+        last tried before that; links to transcripts that were over before that; and what a manager of a version
         that does not know of deletion stored of a deleted transcript. Idempotent.
         """
         ...

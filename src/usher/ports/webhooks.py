@@ -1,6 +1,6 @@
 """Telling users' servers of changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from usher.ports.records import Webhook
@@ -21,7 +21,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The server has accepted the message."""
+    """The server has accepted the message.
+
+    Attributes:
+        status_code: Of its answer.
+    """
+
+    status_code: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,14 @@ class Undelivered:
         unwanted: The server asks never to be told anything again.
         lasting: It will not pass by itself: somebody has to change the server, its name, or the URL.
         retry_after_s: The server asks not to be tried before.
+        status_code: Of its answer; None if there was none.
     """
 
     why: str
     unwanted: bool = False
     lasting: bool = False
     retry_after_s: float = 0.0
+    status_code: int | None = field(default=None, compare=False)
 
 
 class WebhookSender(Protocol):

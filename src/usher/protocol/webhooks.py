@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from usher.domain.lifecycle import Event, Reason, Source, State
+from usher.domain.notices import NoticeType
 
 API_VERSION = "2026-11-01"
 
@@ -76,15 +77,36 @@ class NoticeBody(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     event_id: str = Field(description="The same in every try, and in the header `webhook-id`.")
-    event_type: Literal["meeting.status_change"] = "meeting.status_change"
+    event_type: NoticeType = NoticeType.STATUS_CHANGE
     api_version: str = API_VERSION
     created_at: datetime
     data: NoticeData
 
 
-def notice_id(meeting_id: int, version: int) -> str:
-    """Return the one id of the message about one event of one meeting."""
-    return f"msg_{meeting_id}_{version}"
+class PingData(BaseModel):
+    """The body of a test."""
+
+    model_config = ConfigDict(frozen=True)
+
+    webhook_id: int
+
+
+class PingBody(BaseModel):
+    """A message that means nothing, sent when its user asks for one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: str
+    event_type: Literal["webhook.test"] = "webhook.test"
+    api_version: str = API_VERSION
+    created_at: datetime
+    data: PingData
+
+
+def notice_id(meeting_id: int, version: int, kind: NoticeType = NoticeType.STATUS_CHANGE) -> str:
+    """Return the one id of the message of one kind about one event of one meeting."""
+    message_id = f"msg_{meeting_id}_{version}"
+    return message_id if kind is NoticeType.STATUS_CHANGE else f"{message_id}_{kind.replace('.', '_')}"
 
 
 def new_secret() -> str:
@@ -97,17 +119,28 @@ def is_secret(text: str) -> bool:
     return text.startswith(_SECRET_PREFIX) and len(_key(text)) >= _LEAST_SECRET_BYTES
 
 
-def sign(secret: str, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
-    """Return the headers that prove where a message comes from and when it was sent."""
+def sign(
+    secret: str, message_id: str, timestamp_s: int, body: bytes, *, old_secret: str | None = None
+) -> dict[str, str]:
+    """Return the headers that prove where a message comes from and when it was sent.
+
+    With an old secret there are two signatures in `webhook-signature`, of which a receiver needs one.
+    """
     dated = f"{timestamp_s}.".encode() + body
-    digest = hmac.new(_key(secret), f"{message_id}.".encode() + dated, hashlib.sha256).digest()
+    signing = [secret] if old_secret is None else [secret, old_secret]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp_s),
-        "webhook-signature": "v1," + base64.b64encode(digest).decode(),
+        "webhook-signature": " ".join(signature(each, message_id, timestamp_s, body) for each in signing),
         "X-Webhook-Timestamp": str(timestamp_s),
         "X-Webhook-Signature": "sha256=" + hmac.new(secret.encode(), dated, hashlib.sha256).hexdigest(),
     }
+
+
+def signature(secret: str, message_id: str, timestamp_s: int, body: bytes) -> str:
+    """Return the signature of one secret, with its version before it."""
+    digest = hmac.new(_key(secret), f"{message_id}.{timestamp_s}.".encode() + body, hashlib.sha256).digest()
+    return "v1," + base64.b64encode(digest).decode()
 
 
 def _key(secret: str) -> bytes:

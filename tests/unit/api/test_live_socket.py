@@ -68,6 +68,7 @@ def _socket(world: World, store: Store | None = None, feed: Feed | None = None) 
         bots=world.bots,
         reports=world.reports,
         recordings=world.recordings,
+        webhooks=world.desk,
         feed=feed or world.feed,
         stream=world.stream,
         keys=KeyCache(world.store, ttl_s=5),

@@ -102,6 +102,7 @@ async def api() -> AsyncIterator[Api]:
         bots=world.bots,
         reports=world.reports,
         recordings=world.recordings,
+        webhooks=world.desk,
         feed=world.feed,
         stream=world.stream,
         keys=KeyCache(world.store, ttl_s=5),

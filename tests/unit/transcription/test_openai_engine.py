@@ -17,7 +17,7 @@ from usher.transcription.engine import Doubt, EngineError, Job, Quality
 from usher.transcription.engines.languages import LANGUAGES, find_code
 from usher.transcription.engines.openai import OpenAiEngine, wav
 from usher.transcription.engines.openai_answer import read_answer
-from usher.transcription.engines.openai_calls import Refused, retry_after_s
+from usher.transcription.engines.openai_calls import Refused
 
 AUDIO = np.full(8000, 0.25, np.float32)
 
@@ -218,11 +218,3 @@ def test_the_languages_are_those_of_the_local_model() -> None:
     from faster_whisper.tokenizer import _LANGUAGE_CODES  # type: ignore[import-untyped]  # ships no types
 
     assert set(LANGUAGES) == set(_LANGUAGE_CODES)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [("3", 3.0), ("0.5", 0.5), ("-1", 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None), (None, None)],
-)
-def test_retry_after(header: str | None, seconds: float | None) -> None:
-    assert retry_after_s(header) == seconds

@@ -1,6 +1,7 @@
 """The whole store in the memory of one process."""
 
 from usher.adapters.memory.store_bots import MemoryLeases
+from usher.adapters.memory.store_endpoints import MemoryDeliveries, MemoryEndpoints
 from usher.adapters.memory.store_erasure import MemoryErasure
 from usher.adapters.memory.store_meetings import MemoryMeetings
 from usher.adapters.memory.store_old import FORGET
@@ -24,6 +25,8 @@ class MemoryStore(
     MemoryRecordings,
     MemoryShares,
     MemoryUsers,
+    MemoryEndpoints,
+    MemoryDeliveries,
 ):
     """See `usher.ports.Store`. For one event loop; what it holds ends with the process.
 

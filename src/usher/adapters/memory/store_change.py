@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from usher.adapters.memory.store_tables import CommandRow, OwedRow, Tables
 from usher.domain.errors import InvariantBroken
 from usher.domain.lifecycle import IN_MEETING, TABLE, TERMINAL, Effect, Transition
+from usher.domain.notices import NoticeType, notices_of
 from usher.ports import (
     EXPIRED,
     LANES,
@@ -15,6 +16,7 @@ from usher.ports import (
     Configuration,
     Meeting,
     MeetingEvent,
+    Message,
     Owed,
     Seat,
     StoredCommand,
@@ -54,20 +56,23 @@ def require_row(transition: Transition, meeting: Meeting | None) -> None:
         raise InvariantBroken(f"no such transition: {transition.event} to {transition.to_state}")
 
 
-def owe(tables: Tables, meeting: Meeting, effects: Iterable[Owed]) -> None:
-    """Write the effects of a transition to the outbox, and the word of it that the user's webhook is owed."""
+def owe(tables: Tables, meeting: Meeting, effects: Iterable[Owed], told: Iterable[NoticeType]) -> None:
+    """Write the effects of a transition to the outbox, and the word of it that the user's webhooks are owed."""
     for owed in effects:
         owe_effect(tables, meeting, owed)
-    if meeting.user_id in tables.webhooks:
-        owe_effect(tables, meeting, Owed(Effect.NOTIFY), version=meeting.version)
+    for _, endpoint in sorted(tables.endpoints.items()):
+        if endpoint.user_id == meeting.user_id and endpoint.enabled:
+            for kind in sorted(endpoint.events.intersection(told)):
+                message = Message(endpoint.webhook_id, meeting.meeting_id, meeting.version, kind)
+                owe_effect(tables, meeting, Owed(Effect.NOTIFY), message)
 
 
-def owe_effect(tables: Tables, meeting: Meeting, owed: Owed, *, version: int | None = None) -> None:
-    """Write one effect to the outbox; `version` is of the event to tell, with `notify`."""
+def owe_effect(tables: Tables, meeting: Meeting, owed: Owed, message: Message | None = None) -> None:
+    """Write one effect to the outbox, with the message to send if it is `notify`."""
     lane, due_at = LANES[owed.effect], tables.after(owed.delay_s)
     effect_id = next(tables.ids)
     tables.outbox[effect_id] = OwedRow(
-        effect_id, meeting.meeting_id, meeting.attempt, lane, owed.effect, due_at, version=version
+        effect_id, meeting.meeting_id, meeting.attempt, lane, owed.effect, due_at, message=message
     )
 
 
@@ -169,4 +174,4 @@ def _write(tables: Tables, wanted: Change, changed: Meeting) -> None:
         del tables.outbox[wanted.claim.effect_id]
     if changed.status in TERMINAL:
         tables.leases.pop(meeting_id, None)
-    owe(tables, changed, wanted.owed)
+    owe(tables, changed, wanted.owed, notices_of(wanted.transition))

@@ -10,6 +10,7 @@ from usher.adapters.memory.store_tables import Part
 from usher.domain.errors import Conflict, Invalid, InvariantBroken, LimitReached, NotFound
 from usher.domain.lifecycle import COUNTED, HAS_WORKLOAD, LIVE, MISSABLE, Effect, Source
 from usher.domain.meeting import Platform
+from usher.domain.notices import notices_of
 from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.ports import Change, Created, Json, Meeting, MeetingEvent, NewMeeting, Page, Void
@@ -40,7 +41,7 @@ class MemoryMeetings(Part):
             1, new.transition.event, None, meeting.status, Source.USER, 1, None, "", meeting.created_at
         )
         tables.events[meeting.meeting_id] = [event]
-        owe(tables, meeting, new.owed)
+        owe(tables, meeting, new.owed, notices_of(new.transition))
         return Created(meeting, replayed=False)
 
     def _refuse_or_replay(self, new: NewMeeting) -> Meeting | None:

@@ -53,11 +53,18 @@ def _forget_shares(tables: Tables, older_than_s: float, limit: int) -> Sequence[
     return [tables.shares.pop(token) for token in over]
 
 
+def _forget_deliveries(tables: Tables, older_than_s: float, limit: int) -> Sequence[object]:
+    before = tables.now() - timedelta(seconds=older_than_s)
+    old = [delivery_id for delivery_id, one in tables.deliveries.items() if one.last_at < before][:limit]
+    return [tables.deliveries.pop(delivery_id) for delivery_id in old]
+
+
 FORGET: tuple[Callable[[Tables, float, int], Sequence[object]], ...] = (
     _forget_keys,
     _forget_connections,
     _forget_commands,
     _forget_effects,
     _forget_shares,
+    _forget_deliveries,
 )
 """One function for each kind of row; each returns what it forgot."""

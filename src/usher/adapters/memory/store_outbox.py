@@ -1,6 +1,7 @@
 """Effects that are owed, in memory."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from usher.adapters.memory.store_tables import OwedRow, Part
@@ -11,19 +12,19 @@ class MemoryOutbox(Part):
     """See `usher.ports.Outbox`."""
 
     async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
-        """Claim due effects, at most one of a meeting at a time."""
+        """Claim due effects, at most one of a meeting, and webhook, at a time."""
         tables, now = self._tables, self._tables.now()
-        of_meeting: dict[int, list[OwedRow]] = {}
+        lines: dict[tuple[int, int | None], list[OwedRow]] = {}
         for row in tables.outbox.values():
             if row.lane is lane and row.buried_at is None:
-                of_meeting.setdefault(row.meeting_id, []).append(row)
-        ready = [row for rows in of_meeting.values() for row in rows if _next(row, rows, now)]
+                whom = None if row.message is None else row.message.webhook_id
+                lines.setdefault((row.meeting_id, whom), []).append(row)
+        ready = [row for rows in lines.values() for row in rows if _next(row, rows, now)]
         claimed = []
         for row in sorted(ready, key=lambda row: (row.due_at, row.effect_id))[:limit]:
             row.token = f"claim-{next(tables.ids)}"
             row.claimed_until = tables.after(claim_s)
-            claim = Claim(row.effect_id, row.token)
-            claimed.append(ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries, row.version))
+            claimed.append(_claimed(row, Claim(row.effect_id, row.token)))
         return claimed
 
     async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:
@@ -67,7 +68,15 @@ class MemoryOutbox(Part):
         return found
 
 
+def _claimed(row: OwedRow, claim: Claim) -> ClaimedEffect:
+    effect = ClaimedEffect(claim, row.meeting_id, row.attempt, row.effect, row.tries)
+    told = row.message
+    if told is None:
+        return effect
+    return replace(effect, version=told.version, webhook_id=told.webhook_id, notice=told.kind)
+
+
 def _next(row: OwedRow, rows: Sequence[OwedRow], now: datetime) -> bool:
-    """Say whether it is an effect's turn: none of its meeting is being run, and no earlier one is due."""
+    """Say whether it is an effect's turn: none of its meeting and webhook is being run, and no earlier one is due."""
     others = (other for other in rows if other.effect_id < row.effect_id)
     return row.due(now) and not any(each.claimed(now) for each in rows) and not any(each.due(now) for each in others)

@@ -13,18 +13,20 @@ from usher.ports import (
     LEAVE,
     Acknowledgement,
     ChatMessage,
+    Delivery,
+    Endpoint,
     Exhibit,
     ExhibitContents,
     Lane,
     Meeting,
     MeetingEvent,
+    Message,
     Recording,
     Session,
     Share,
     StoredChunk,
     StoredCommand,
     User,
-    Webhook,
 )
 
 Now = Callable[[], datetime]
@@ -50,7 +52,7 @@ class OwedRow:
     claimed_until: datetime | None = None
     error: str | None = None
     buried_at: datetime | None = None
-    version: int | None = None
+    message: Message | None = None
 
     def claimed(self, now: datetime) -> bool:
         """Say whether somebody may be running it."""
@@ -95,7 +97,9 @@ class Tables:
     users: dict[int, User] = field(default_factory=dict)
     active_bots: dict[int, int] = field(default_factory=dict)
     tokens: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-    webhooks: dict[int, Webhook] = field(default_factory=dict)
+    endpoints: dict[int, Endpoint] = field(default_factory=dict)
+    old_secrets_until: dict[int, datetime] = field(default_factory=dict)
+    deliveries: dict[int, Delivery] = field(default_factory=dict)
     meetings: dict[int, Meeting] = field(default_factory=dict)
     events: dict[int, list[MeetingEvent]] = field(default_factory=dict)
     connections: dict[str, int] = field(default_factory=dict)

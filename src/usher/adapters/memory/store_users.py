@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from usher.adapters.memory.store_tables import Part
 from usher.domain.errors import NotFound
-from usher.ports import User, Webhook
+from usher.ports import User
 
 
 class MemoryUsers(Part):
@@ -48,16 +48,3 @@ class MemoryUsers(Part):
                 del self._tables.tokens[digest]
                 return True
         return False
-
-    async def put_webhook(self, user_id: int, webhook: Webhook | None) -> None:
-        """Set the user's webhook, or take it away."""
-        if user_id not in self._tables.users:
-            raise NotFound("unknown_user", f"There is no user {user_id}.")
-        if webhook is None:
-            self._tables.webhooks.pop(user_id, None)
-        else:
-            self._tables.webhooks[user_id] = webhook
-
-    async def find_webhook(self, user_id: int) -> Webhook | None:
-        """Return the user's webhook."""
-        return self._tables.webhooks.get(user_id)

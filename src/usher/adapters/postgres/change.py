@@ -1,10 +1,11 @@
 """Changing a meeting: one statement that writes all of a decision or nothing, and a second one that says why not."""
 
 from usher.adapters.postgres.commands import ACKNOWLEDGED
-from usher.adapters.postgres.creation import NOTICES, owed_rows
+from usher.adapters.postgres.creation import notice_rows, owed_rows
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.rows import MEETING_COLUMNS, NO_STATE, meeting_from, sql, storable
 from usher.domain.lifecycle import IN_MEETING, TERMINAL
+from usher.domain.notices import notices_of
 from usher.ports import EXPIRED, RECONFIGURE, Acknowledgement, Change, Meeting, Seat, Void
 
 # Every part of one statement sees the same snapshot, and a part that has written cannot be taken back by a later
@@ -220,7 +221,8 @@ def _writes(wanted: Change, arguments: _Arguments) -> str:
         writes += _UNLEASE
     first = len(arguments) + 1
     arguments += [owed.delay_s for owed in wanted.owed]
-    return writes + owed_rows(tuple(owed.effect for owed in wanted.owed), first=first) + NOTICES
+    effects = tuple(owed.effect for owed in wanted.owed)
+    return writes + owed_rows(effects, first=first) + notice_rows(notices_of(wanted.transition))
 
 
 def _acknowledge(said: Acknowledgement, arguments: _Arguments) -> str:

@@ -8,6 +8,7 @@ from usher.adapters.postgres.pool import Connection, Database, Row
 from usher.adapters.postgres.rows import LIVE_STATES, MEETING_COLUMNS, NO_STATE, meeting_from, sql
 from usher.domain.errors import Conflict, Invalid, LimitReached, NotFound, Unavailable
 from usher.domain.lifecycle import COUNTED, Effect, Source
+from usher.domain.notices import NoticeType, notices_of
 from usher.ports import LANES, Created, Lane, Meeting, NewMeeting
 
 _LOCK = "SELECT FROM users u WHERE u.id = $1 FOR NO KEY UPDATE"
@@ -97,7 +98,10 @@ async def _attempt_locked(connection: Connection, new: NewMeeting) -> Created | 
 
 async def _write(connection: Connection, new: NewMeeting) -> Created | None:
     statement = _statement(
-        new.transition.to_state in COUNTED, new.idempotency is not None, tuple(owed.effect for owed in new.owed)
+        new.transition.to_state in COUNTED,
+        new.idempotency is not None,
+        tuple(owed.effect for owed in new.owed),
+        notices_of(new.transition),
     )
     key = () if new.idempotency is None else (new.idempotency.key, new.idempotency.body_sha256)
     row = await connection.fetchrow(
@@ -153,9 +157,9 @@ def _made(new: NewMeeting, row: Row) -> Meeting:
 
 
 @lru_cache(maxsize=64)
-def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...]) -> str:
+def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...], told: tuple[NoticeType, ...]) -> str:
     """Write the statement for a shape of request; each shape is prepared once a connection."""
-    rest = (_KEY if keyed else "") + owed_rows(effects, first=18 if keyed else 16) + NOTICES
+    rest = (_KEY if keyed else "") + owed_rows(effects, first=18 if keyed else 16) + notice_rows(told)
     return sql(
         sql(_CREATE, seat=_SEAT if counted else _NO_SEAT_NEEDED),
         free=_FREE + (_KEY_FREE if keyed else ""),
@@ -165,15 +169,22 @@ def _statement(counted: bool, keyed: bool, effects: tuple[Effect, ...]) -> str:
     )
 
 
-NOTICES = sql(
+_NOTICES = sql(
     """, notices AS (
-    INSERT INTO outbox (meeting_id, attempt, lane, effect, due_at, version)
-    SELECT m.id, m.attempt, '<lane>', '<effect>', now(), m.version FROM m JOIN webhooks w ON w.user_id = m.user_id
+    INSERT INTO outbox (meeting_id, attempt, lane, effect, due_at, version, webhook_id, notice)
+    SELECT m.id, m.attempt, '<lane>', '<effect>', now(), m.version, w.id, told.notice
+    FROM m JOIN webhooks w ON w.owner_id = m.user_id AND w.enabled
+    JOIN (VALUES <told>) AS told (notice) ON told.notice = ANY (w.events)
+    ORDER BY w.id, told.notice
 )""",
     lane=Lane.NOTIFY,
     effect=Effect.NOTIFY,
 )
-"""The part of a statement that owes the user's webhook, if there is one, the word of the change."""
+
+
+def notice_rows(told: tuple[NoticeType, ...]) -> str:
+    """Return the part of a statement that owes the user's webhooks the word of the change, each what it has chosen."""
+    return sql(_NOTICES, told=", ".join(f"('{notice}')" for notice in told))
 
 
 def owed_rows(effects: tuple[Effect, ...], *, first: int) -> str:

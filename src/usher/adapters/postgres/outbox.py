@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from usher.adapters.postgres.pool import Part
+from usher.adapters.postgres.pool import Part, Row
 from usher.adapters.postgres.rows import storable
 from usher.domain.lifecycle import Effect
+from usher.domain.notices import NoticeType
 from usher.ports import Backlog, Claim, ClaimedEffect, Lane
 
 # Claims of one lane are made one after another: the second claimer has to see the first one's claims before it may
@@ -22,6 +23,7 @@ WITH next AS MATERIALIZED (
         AND NOT EXISTS (
             SELECT FROM outbox b
             WHERE b.meeting_id = o.meeting_id AND b.lane = o.lane AND b.buried_at IS NULL AND b.id <> o.id
+                AND b.webhook_id IS NOT DISTINCT FROM o.webhook_id
                 AND (b.claimed_until > statement_timestamp()
                     OR b.id < o.id AND b.due_at <= statement_timestamp())
             OFFSET 0)
@@ -33,9 +35,10 @@ WITH next AS MATERIALIZED (
     SET claim_token = gen_random_uuid()::text,
         claimed_until = statement_timestamp() + make_interval(secs => $3)
     FROM next WHERE o.id = next.id
-    RETURNING o.id, o.claim_token, o.meeting_id, o.attempt, o.effect, o.tries, o.version, o.due_at
+    RETURNING o.id, o.claim_token, o.meeting_id, o.attempt, o.effect, o.tries, o.version, o.webhook_id, o.notice,
+        o.due_at
 )
-SELECT id, claim_token, meeting_id, attempt, effect, tries, version FROM claimed ORDER BY due_at, id
+SELECT id, claim_token, meeting_id, attempt, effect, tries, version, webhook_id, notice FROM claimed ORDER BY due_at, id
 """
 
 _HELD = "id = $1 AND claim_token = $2 AND claimed_until > now() AND buried_at IS NULL"
@@ -70,14 +73,11 @@ class PostgresOutbox(Part):
     """See `usher.ports.Outbox`."""
 
     async def claim(self, lane: Lane, *, limit: int, claim_s: float) -> Sequence[ClaimedEffect]:
-        """Claim due effects, at most one of a meeting at a time."""
+        """Claim due effects, at most one of a meeting, and webhook, at a time."""
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(TURN, TURN_CLASS, lane)
             rows = await connection.fetch(_CLAIM, lane, limit, claim_s)
-        return [
-            ClaimedEffect(Claim(effect_id, token), meeting_id, attempt, Effect(effect), tries, version)
-            for effect_id, token, meeting_id, attempt, effect, tries, version in rows
-        ]
+        return [_claimed(row) for row in rows]
 
     async def renew(self, claims: Sequence[Claim], *, claim_s: float) -> frozenset[int]:
         """Hold claims for longer, in one statement."""
@@ -101,3 +101,17 @@ class PostgresOutbox(Part):
         """Return what is due in each lane."""
         due = {lane: Backlog(depth, oldest_s) for lane, depth, oldest_s in await self._database.rows(_BACKLOGS)}
         return {lane: due.get(lane.value, Backlog()) for lane in Lane}
+
+
+def _claimed(row: Row) -> ClaimedEffect:
+    effect_id, token, meeting_id, attempt, effect, tries, version, webhook_id, notice = row
+    return ClaimedEffect(
+        claim=Claim(effect_id, token),
+        meeting_id=meeting_id,
+        attempt=attempt,
+        effect=Effect(effect),
+        tries=tries,
+        version=version,
+        webhook_id=webhook_id,
+        notice=None if notice is None else NoticeType(notice),
+    )

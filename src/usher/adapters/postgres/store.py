@@ -4,6 +4,8 @@ from typing import Self
 
 from usher.adapters.postgres.chats import PostgresChats
 from usher.adapters.postgres.commands import PostgresCommands
+from usher.adapters.postgres.deliveries import PostgresDeliveries
+from usher.adapters.postgres.endpoints import PostgresEndpoints
 from usher.adapters.postgres.erasure import PostgresErasure
 from usher.adapters.postgres.exhibits import PostgresExhibits
 from usher.adapters.postgres.leases import PostgresLeases
@@ -29,6 +31,8 @@ class PostgresStore(
     PostgresRecordings,
     PostgresShares,
     PostgresUsers,
+    PostgresEndpoints,
+    PostgresDeliveries,
     PostgresOld,
 ):
     """See `usher.ports.Store`. Open it with `connect`."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from usher.adapters.postgres.pool import Part
 from usher.adapters.postgres.rows import USER_COLUMNS, sql, user_from
 from usher.domain.errors import InvariantBroken, NotFound
-from usher.ports import User, Webhook
+from usher.ports import User
 
 # The assignment changes nothing; it is there because RETURNING answers only for rows that are written.
 _CREATE = sql(
@@ -29,18 +29,6 @@ _FIND_OWNER = sql(
     "SELECT <columns> FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_sha256 = $1",
     columns=USER_COLUMNS,
 )
-
-_PUT_WEBHOOK = """
-INSERT INTO webhooks (user_id, url, secret) SELECT u.id, $2, $3 FROM users u WHERE u.id = $1
-ON CONFLICT (user_id) DO UPDATE SET url = excluded.url, secret = excluded.secret, updated_at = now()
-RETURNING true
-"""
-
-_DROP_WEBHOOK = """
-WITH dropped AS (DELETE FROM webhooks WHERE user_id = $1) SELECT true FROM users WHERE id = $1
-"""
-
-_FIND_WEBHOOK = "SELECT url, secret FROM webhooks WHERE user_id = $1"
 
 _REVOKE = "DELETE FROM api_tokens WHERE id = $1 RETURNING true"
 
@@ -79,17 +67,3 @@ class PostgresUsers(Part):
     async def revoke_token(self, token_id: int) -> bool:
         """Forget a token."""
         return await self._database.value(_REVOKE, token_id) is True
-
-    async def put_webhook(self, user_id: int, webhook: Webhook | None) -> None:
-        """Set the user's webhook, or take it away."""
-        if webhook is None:
-            known = await self._database.value(_DROP_WEBHOOK, user_id)
-        else:
-            known = await self._database.value(_PUT_WEBHOOK, user_id, webhook.url, webhook.secret)
-        if not known:
-            raise NotFound("unknown_user", f"There is no user {user_id}.")
-
-    async def find_webhook(self, user_id: int) -> Webhook | None:
-        """Return the user's webhook."""
-        row = await self._database.row(_FIND_WEBHOOK, user_id)
-        return None if row is None else Webhook(row["url"], row["secret"] or "")

@@ -9,6 +9,7 @@ import httpx
 
 from usher.adapters.webhooks.addresses import Resolve, SystemResolver
 from usher.ports import Delivered, Notice, Undelivered, Webhook
+from usher.protocol.retry_after import retry_after_s
 from usher.protocol.webhook_urls import Address, is_outside, why_never
 from usher.protocol.webhooks import sign
 
@@ -73,7 +74,7 @@ class HttpWebhookSender:
                 addresses = await self._addresses_of(url)
                 if not addresses:
                     return Undelivered("Its host is not a public one.", lasting=True)
-                return await self._post(url, addresses, webhook.secret, notice)
+                return await self._post(url, addresses, webhook, notice)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, UnicodeError) as error:
             return Undelivered(type(error).__name__)
 
@@ -85,26 +86,28 @@ class HttpWebhookSender:
         return _to_try(found) if allowed else []
 
     async def _post(
-        self, url: httpx.URL, addresses: list[Address], secret: str, notice: Notice
+        self, url: httpx.URL, addresses: list[Address], webhook: Webhook, notice: Notice
     ) -> Delivered | Undelivered:
         *first, last = addresses
         for address in first:
             with suppress(httpx.ConnectError, httpx.ConnectTimeout):
-                return await self._post_to(address, url, secret, notice)
-        return await self._post_to(last, url, secret, notice)
+                return await self._post_to(address, url, webhook, notice)
+        return await self._post_to(last, url, webhook, notice)
 
-    async def _post_to(self, address: Address, url: httpx.URL, secret: str, notice: Notice) -> Delivered | Undelivered:
-        headers = {"Host": url.netloc.decode(), **sign(secret, notice.notice_id, int(time.time()), notice.body)}
+    async def _post_to(
+        self, address: Address, url: httpx.URL, webhook: Webhook, notice: Notice
+    ) -> Delivered | Undelivered:
+        signed = sign(webhook.secret, notice.notice_id, int(time.time()), notice.body, old_secret=webhook.old_secret)
         request = self._http.build_request(
             "POST",
             url.copy_with(host=str(address)),
             content=notice.body,
-            headers=headers,
+            headers={"Host": url.netloc.decode(), **signed},
             extensions={"sni_hostname": _name(url)},
         )
         answer = await self._http.send(request, stream=True)
         await answer.aclose()
-        return Delivered() if answer.is_success else _refusal(answer)
+        return Delivered(answer.status_code) if answer.is_success else _refusal(answer)
 
 
 def _name(url: httpx.URL) -> str:
@@ -124,11 +127,6 @@ def _refusal(answer: httpx.Response) -> Undelivered:
         f"HTTP {code}",
         unwanted=code == _GONE,
         lasting=not answer.is_server_error and code not in _PASSING,
-        retry_after_s=_retry_after_s(answer),
+        retry_after_s=min(retry_after_s(answer.headers.get("retry-after")) or 0.0, _LONGEST_RETRY_AFTER_S),
+        status_code=code,
     )
-
-
-def _retry_after_s(answer: httpx.Response) -> float:
-    """Return how long the server asks to be left alone, in seconds and within reason; 0 if it does not ask."""
-    said = answer.headers.get("retry-after", "")
-    return min(float(said), _LONGEST_RETRY_AFTER_S) if said.isdecimal() else 0.0

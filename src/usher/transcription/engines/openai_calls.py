@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import httpx
 import structlog
 
+from usher.protocol.retry_after import retry_after_s
 from usher.transcription.config import RemoteConfig
 from usher.transcription.engine import EngineError, EngineUnavailable
 
@@ -129,14 +130,6 @@ class Endpoint:
         if status in _LATER:
             raise _NotNow(why, retry_after_s(answer.headers.get("Retry-After")))
         raise Refused(status, f"the speech service {self.host} {why}{_HINTS.get(status, '')}")
-
-
-def retry_after_s(header: str | None) -> float | None:
-    """Reads a `Retry-After` of seconds; None when there is none, or a date."""
-    try:
-        return max(0.0, float(header)) if header else None
-    except ValueError:
-        return None
 
 
 def _read(answer: httpx.Response, until: float) -> bytes:
