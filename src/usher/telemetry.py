@@ -59,4 +59,4 @@ ACCOUNTS = Counter("usher_bot_accounts_corrected", "Accounts of bots at Redis th
 LAST_WORDS = Counter("usher_last_words", "Documents that bots left behind, by what became of them.", ["result"])
 EFFECTS = Counter("usher_effects", "Effects run, by what became of them.", ["effect", "result"])
 SEGMENT_ENTRIES = Counter("usher_segment_entries", "Entries of the segment stream.", ["result"])
-LIVE_VIEWERS = Gauge("usher_live_viewers", "Open live WebSockets.")
+LIVE_VIEWERS = Gauge("usher_live_viewers", "Open live WebSockets and event streams.")

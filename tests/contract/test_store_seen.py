@@ -95,6 +95,10 @@ async def test_lines_of_chat_are_kept_once_in_the_order_of_their_first_sight(sto
     assert await told(store, meeting, line("a", "edited"), line("0", "three")) == ["1:0"]
     assert await told(store, meeting, line("a"), line("b")) == []
     assert await texts(store, meeting) == ["one", "two", "three"]
+    assert [one.number for one in await store.chat(meeting.meeting_id)] == [1, 2, 3]
+    kept = await store.save_chat(meeting.connection_id, [line("a"), line("4", "four"), line("5", "five")])
+    assert kept is not None
+    assert [one.number for one in kept] == [4, 5]
     assert await told(store, other, line("a", "elsewhere")) == ["1:a"]
     assert await told(store, other) == []
     assert not await store.chat(999_999)

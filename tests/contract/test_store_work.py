@@ -310,6 +310,58 @@ async def test_a_meeting_that_is_gone_does_not_hold_up_a_batch(store: Store) -> 
     assert list(await store.segments(999_999)) == []
 
 
+async def changed(store: Store, meeting: Meeting, after: int) -> tuple[int, list[tuple[str, int]]]:
+    edition = await store.edition(meeting.meeting_id, after=after)
+    return edition.number, [(each.segment_id, each.revision) for each in edition.segments]
+
+
+async def test_an_edition_has_what_changed_after_another(store: Store) -> None:
+    meeting, other = await new_meeting(store), await new_meeting(store)
+    assert await changed(store, meeting, -1) == (0, [])
+    await heard(store, meeting, segment("a", 1), segment("b", 1, 1.0))
+    await heard(store, other, segment("a", 7))
+    await heard(store, meeting, segment("b", 2, 1.0), segment("c", 1, 2.0))
+    await heard(store, meeting, segment("a", 0))
+    assert await changed(store, meeting, -1) == (3, [("a", 1), ("b", 2), ("c", 1)])
+    assert await changed(store, meeting, 0) == (3, [("a", 1), ("b", 2), ("c", 1)])
+    assert await changed(store, meeting, 1) == (3, [("b", 2), ("c", 1)])
+    assert await changed(store, meeting, 2) == (3, [])
+    assert await changed(store, other, 0) == (1, [("a", 7)])
+
+
+async def test_each_meeting_of_a_batch_gets_its_next_edition(store: Store) -> None:
+    silent, meeting, other = [await new_meeting(store) for _ in range(3)]
+    await heard(store, meeting, segment("a"))
+    sessions = [Session(each.meeting_id, "session-1", NOW) for each in (silent, meeting, other)]
+    said = [HeardSegment(each.meeting_id, segment("b")) for each in (other, meeting)]
+    assert await store.save(sessions, said) == {silent.meeting_id: 0, meeting.meeting_id: 2, other.meeting_id: 1}
+
+
+async def test_whoever_sees_an_edition_sees_all_before_it(store: Store) -> None:
+    """Many collectors write at once while a viewer keeps asking for what is new: it gets every segment."""
+    meeting, other = await new_meeting(store), await new_meeting(store)
+    seen: dict[str, int] = {}
+
+    async def write(writer: int) -> None:
+        for number in range(10):
+            order = [meeting, other] if (writer + number) % 2 else [other, meeting]
+            batch = [HeardSegment(each.meeting_id, segment(f"{writer}-{number}")) for each in order]
+            await store.save([], batch)
+
+    async def view() -> None:
+        at = 0
+        while at < 60:
+            edition = await store.edition(meeting.meeting_id, after=at)
+            assert len({each.segment_id for each in edition.segments}) == edition.number - at
+            seen.update((each.segment_id, edition.number) for each in edition.segments)
+            at = edition.number
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(view(), *(write(writer) for writer in range(6)))
+    assert len(seen) == 60
+
+
 async def test_an_empty_batch_is_no_trouble(store: Store) -> None:
     await store.save([], [])
 

@@ -1,7 +1,7 @@
 """V74: text between the stream and the store."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ class _Away:
     def __init__(self, transcripts: Transcripts) -> None:
         self._transcripts, self.away = transcripts, True
 
-    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> frozenset[int]:
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> Mapping[int, int]:
         if self.away:
             raise Unavailable(f"the database is away, and {len(heard)} segments are not stored")
         return await self._transcripts.save(sessions, heard)

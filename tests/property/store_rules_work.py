@@ -80,10 +80,10 @@ class WorkRules(TwoStores):
 
     @rule(batch=st.lists(st.tuples(SOME, *SEGMENT, st.integers(0, 9), st.booleans()), max_size=6))
     def hear(self, batch: list[Heard]) -> None:
-        async def heard(side: Side) -> set[int]:
+        async def heard(side: Side) -> dict[int, int]:
             some = [HeardSegment(side.meetings[each[0] % len(side.meetings)], _segment(each)) for each in batch]
             taken = await side.store.save([Session(each.meeting_id, "s", EPOCH) for each in some], some)
-            return {side.number(meeting_id) for meeting_id in taken}
+            return {side.number(meeting_id): edition for meeting_id, edition in taken.items()}
 
         self.both(heard)
 

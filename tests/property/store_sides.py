@@ -103,7 +103,8 @@ class Side:
         events = [replace(event, at=EPOCH) for event in await self.store.events(meeting.meeting_id)]
         commands = await self.store.pending(meeting.connection_id, after_seq=0)
         segments = await self.store.segments(meeting.meeting_id)
-        return [self.plain(meeting), events, list(commands), list(segments)]
+        changed = await self.store.edition(meeting.meeting_id, after=1)
+        return [self.plain(meeting), events, list(commands), list(segments), changed.number, list(changed.segments)]
 
     async def overview(self) -> Sequence[object]:
         """Return what the store tells of all meetings and users together."""

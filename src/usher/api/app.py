@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usher import __version__
-from usher.api import live, problems
+from usher.api import live, problems, stream
 from usher.api.admin import users
 from usher.api.auth import SCHEMES
 from usher.api.context import Context
@@ -48,6 +48,7 @@ _MODULES = (
     users,
     health,
     live,
+    stream,
 )
 _ROUTES = [route for module in _MODULES for route in module.router.routes]
 _OFTEN = ("/internal/bots/{connection_id}/heartbeat", "/bots")

@@ -1,12 +1,14 @@
 """`/ws`: live status, transcripts and chat of many meetings over one WebSocket.
 
-After `subscribed` a viewer first gets the present state and everything said so far, then what comes; if it reads too
-slowly for its bounded queue it gets the present state again instead of the frames that were dropped.
+After `subscribed` a viewer first gets the present state and everything said so far, or what it missed since its cursor,
+then what comes. If it reads too slowly for its bounded queues, what was dropped is read from the store; if it does not
+read at all, it is cut off.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -14,12 +16,11 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from usher.api.context import Context, get_context
-from usher.app.chat import chat_frame
-from usher.app.collector import transcript_frame
-from usher.app.transitions import status_frame
+from usher.api.cursors import Cursor
+from usher.api.following import Follower
 from usher.domain.errors import NotAllowed, NotFound, Unavailable
-from usher.ports import Json, Meeting, User
-from usher.protocol.live import REQUEST, MeetingName, Ping, Subscribe, dump
+from usher.ports import Meeting, User
+from usher.protocol.live import REQUEST, MeetingName, Ping, Subscribe, WantedMeeting
 from usher.telemetry import LIVE_VIEWERS
 
 log = structlog.get_logger(__name__)
@@ -70,6 +71,14 @@ async def _close(socket: WebSocket, error: str, code: int) -> None:
             await socket.close(code)
 
 
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """A meeting that is followed, as the viewer named it."""
+
+    name: MeetingName
+    task: asyncio.Task[None]
+
+
 class _Viewer:
     """One open WebSocket: a task that sends, one that listens, and one for each meeting that is followed."""
 
@@ -78,7 +87,7 @@ class _Viewer:
         self._context = context
         self._user = user
         self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_FRAMES)
-        self._followed: dict[int, asyncio.Task[None]] = {}
+        self._followed: dict[int, _Followed] = {}
         self._tasks = asyncio.TaskGroup()
 
     @asynccontextmanager
@@ -90,8 +99,8 @@ class _Viewer:
                 yield self
             finally:
                 sender.cancel()
-                for task in self._followed.values():
-                    task.cancel()
+                for followed in self._followed.values():
+                    followed.task.cancel()
 
     async def listen(self) -> None:
         """Carry out what the viewer asks for until it goes."""
@@ -109,64 +118,57 @@ class _Viewer:
             else:
                 await self._unsubscribe(request.meetings)
 
-    async def _subscribe(self, names: list[MeetingName]) -> None:
-        found: list[Meeting] = []
-        for name in names:
+    async def _subscribe(self, wanted: list[WantedMeeting]) -> None:
+        """Follow meetings; those that are followed already go on as they do."""
+        found: list[tuple[WantedMeeting, Meeting]] = []
+        for name in wanted:
             meeting = await self._find(name)
             if meeting is None or len(self._followed) + len(found) >= _MOST_MEETINGS:
                 why = "unknown_meeting" if meeting is None else "too_many_meetings"
-                await self._out.put({"type": "error", "error": why, "meeting": name.model_dump(mode="json")})
+                await self._out.put({"type": "error", "error": why, "meeting": _plain(name)})
             else:
-                found.append(meeting)
-        await self._out.put({"type": "subscribed", "meetings": [_tag(meeting) for meeting in found]})
-        for meeting in found:
+                found.append((name, meeting))
+        await self._out.put(
+            {"type": "subscribed", "meetings": [_tag(name, meeting.meeting_id) for name, meeting in found]}
+        )
+        for name, meeting in found:
             if meeting.meeting_id not in self._followed:
-                self._followed[meeting.meeting_id] = self._tasks.create_task(self._follow(meeting.meeting_id))
+                task = self._tasks.create_task(self._follow(meeting, name.cursor))
+                self._followed[meeting.meeting_id] = _Followed(name, task)
 
     async def _unsubscribe(self, names: list[MeetingName]) -> None:
-        meetings = [meeting for name in names if (meeting := await self._find(name))]
-        for meeting in meetings:
-            task = self._followed.pop(meeting.meeting_id, None)
-            if task is not None:
-                task.cancel()
-        await self._out.put({"type": "unsubscribed", "meetings": [_tag(meeting) for meeting in meetings]})
+        """Follow no more what goes by these names, whichever visit it is."""
+        wanted = {(name.platform, name.native_id) for name in names}
+        left = {
+            meeting_id: followed
+            for meeting_id, followed in self._followed.items()
+            if (followed.name.platform, followed.name.native_id) in wanted
+        }
+        for meeting_id, followed in left.items():
+            followed.task.cancel()
+            del self._followed[meeting_id]
+        await self._out.put(
+            {"type": "unsubscribed", "meetings": [_tag(followed.name, each) for each, followed in left.items()]}
+        )
 
-    async def _find(self, name: MeetingName) -> Meeting | None:
+    async def _find(self, wanted: WantedMeeting) -> Meeting | None:
+        """Return the visit that the cursor is about, or else the newest to that call."""
+        bots, user_id, cursor = self._context.bots, self._user.user_id, Cursor.read(wanted.cursor)
+        if cursor is not None:
+            with suppress(NotFound):
+                meeting = await bots.get_by_id(user_id, cursor.meeting_id)
+                if _goes_by(meeting, wanted):
+                    return meeting
         try:
-            return await self._context.bots.get(self._user.user_id, name.platform, name.native_id)
+            return await bots.get(user_id, wanted.platform, wanted.native_id)
         except NotFound:
             return None
 
-    async def _follow(self, meeting_id: int) -> None:
-        """Listen first, then tell the present state: nothing that happens in between is missed.
-
-        A gap (frames dropped here, a connection to Redis that was lost, or a version that never came) is healed by
-        telling the present state again.
-        """
-        async with self._context.feed.subscribe(meeting_id) as subscription:
-            version, lost = await self._tell_present(meeting_id), 0
-            async for frame in subscription:
-                now = _version(frame)
-                if not frame or subscription.lost > lost or (now is not None and now > version + 1):
-                    lost = subscription.lost
-                    version = await self._tell_present(meeting_id)
-                elif now is None or now > version:
-                    version = now or version
-                    await self._out.put(dict(frame))
-
-    async def _tell_present(self, meeting_id: int) -> int:
-        """Tell the state and everything said and written so far; return the version that was told."""
-        meeting = await self._context.store.find(meeting_id)
-        if meeting is None:
-            return 0
-        await self._out.put(dump(status_frame(meeting)))
-        segments = await self._context.store.segments(meeting_id)
-        if segments:
-            await self._out.put(dump(transcript_frame(meeting_id, segments)))
-        messages = await self._context.store.chat(meeting_id)
-        if messages:
-            await self._out.put(dump(chat_frame(meeting_id, messages)))
-        return meeting.version
+    async def _follow(self, meeting: Meeting, cursor: str | None) -> None:
+        follower = Follower(self._context.store, self._context.feed, meeting, cursor)
+        async with follower.following() as frames:
+            async for frame in frames:
+                await self._out.put(frame)
 
     async def _send(self) -> None:
         while True:
@@ -175,17 +177,18 @@ class _Viewer:
                 await self._socket.send_json(frame)
 
 
-def _version(frame: Json) -> int | None:
-    """Return the meeting's version that a status frame tells; None for other frames."""
-    return int(frame["payload"]["version"]) if frame.get("type") == "meeting.status" else None
+def _goes_by(meeting: Meeting, name: MeetingName) -> bool:
+    """Say whether a meeting has that name; one that was deleted has none any more."""
+    same_call = meeting.redacted or meeting.ref.native_id == name.native_id
+    return meeting.ref.platform is name.platform and same_call
 
 
-def _tag(meeting: Meeting) -> dict[str, Any]:
-    return {
-        "platform": meeting.ref.platform.value,
-        "native_id": meeting.ref.native_id,
-        "meeting_id": meeting.meeting_id,
-    }
+def _plain(name: MeetingName) -> dict[str, Any]:
+    return {"platform": name.platform.value, "native_id": name.native_id}
+
+
+def _tag(name: MeetingName, meeting_id: int) -> dict[str, Any]:
+    return {**_plain(name), "meeting_id": meeting_id}
 
 
 def _complaint(error: ValidationError) -> str:

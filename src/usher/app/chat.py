@@ -41,6 +41,7 @@ def message_id(message: ChatMessage) -> str:
 def _live(message: ChatMessage) -> LiveChatMessage:
     return LiveChatMessage(
         message_id=message_id(message),
+        number=message.number,
         sender=message.sender,
         text=message.text,
         is_self=message.is_self,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -97,7 +97,6 @@ class Collector:
                 good.append(read)
         stored = await self._store(good)
         if batch:
-            self._announce(stored)
             await self._stream.acknowledge([entry.entry_id for entry, _ in batch])
             SEGMENT_ENTRIES.labels("stored").inc(len(stored))
 
@@ -110,7 +109,7 @@ class Collector:
         nowhere = StreamEntry("", {})
         reads = [_read(nowhere, entry) for entry in entries if entry.session_start.tzinfo is not None]
         if reads:
-            self._announce(await self._save(reads))
+            await self._save(reads)
 
     async def _store(self, reads: Sequence[_Read]) -> Sequence[_Read]:
         """Store a batch with one statement; if something in it cannot be stored, one by one without that."""
@@ -125,12 +124,14 @@ class Collector:
             return []
 
     async def _save(self, reads: Sequence[_Read]) -> Sequence[_Read]:
-        """Store a batch and return what of it was taken: nothing is, for a meeting whose transcript was deleted."""
+        """Store a batch, tell viewers, and return what was taken: nothing of a meeting whose transcript was deleted."""
         taken = await self._transcripts.save([read.session for read in reads], _heard(reads))
-        late = len({read.session.meeting_id for read in reads} - taken)
+        late = len({read.session.meeting_id for read in reads} - taken.keys())
         if late:
             log.info("text_came_too_late", meetings=late)
-        return [read for read in reads if read.session.meeting_id in taken]
+        kept = [read for read in reads if read.session.meeting_id in taken]
+        self._announce(kept, taken)
+        return kept
 
     async def _bury(self, entry: StreamEntry, why: str) -> None:
         """Bury an entry, and take it out again if its meeting's transcript was deleted.
@@ -159,13 +160,13 @@ class Collector:
             return "session_start has no time zone"
         return _read(entry, said)
 
-    def _announce(self, reads: Sequence[_Read]) -> None:
+    def _announce(self, reads: Sequence[_Read], editions: Mapping[int, int]) -> None:
         by_meeting: dict[int, list[Segment]] = defaultdict(list)
         for read in reads:
             by_meeting[read.session.meeting_id].extend(read.segments)
         for meeting_id, segments in by_meeting.items():
             if segments:
-                self._feed.publish(meeting_id, dump(transcript_frame(meeting_id, segments)))
+                self._feed.publish(meeting_id, dump(transcript_frame(meeting_id, segments, editions[meeting_id])))
 
 
 def _read(entry: StreamEntry, said: SegmentEntry) -> _Read:
@@ -177,11 +178,11 @@ def _heard(reads: Sequence[_Read]) -> list[HeardSegment]:
     return [HeardSegment(read.session.meeting_id, segment) for read in reads for segment in read.segments]
 
 
-def transcript_frame(meeting_id: int, segments: Sequence[Segment]) -> TranscriptFrame:
-    """Return the live frame that tells segments."""
+def transcript_frame(meeting_id: int, segments: Sequence[Segment], edition: int) -> TranscriptFrame:
+    """Return the live frame that tells segments of an edition."""
     return TranscriptFrame(
         meeting=MeetingTag(id=meeting_id),
-        payload=TranscriptPayload(segments=[_live(segment) for segment in segments]),
+        payload=TranscriptPayload(segments=[_live(segment) for segment in segments], edition=edition),
         ts=datetime.now(UTC),
     )
 

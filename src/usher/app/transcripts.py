@@ -1,6 +1,7 @@
 """What users do with the transcript of a meeting: describe it, share it, delete it."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -8,7 +9,8 @@ import structlog
 from usher.app.recordings import RecordingDesk
 from usher.domain.errors import Conflict, LimitReached, NotFound
 from usher.domain.lifecycle import LIVE
-from usher.ports import MOST_SHARES, Erasure, Meeting, Meetings, SegmentStream, Share, Shares, Transcripts
+from usher.ports import MOST_SHARES, Erasure, Feed, Meeting, Meetings, SegmentStream, Share, Shares, Transcripts
+from usher.protocol.live import DeletedFrame, MeetingTag, dump
 
 log = structlog.get_logger(__name__)
 
@@ -25,11 +27,13 @@ async def describe(store: Meetings, meeting: Meeting, said: Mapping[str, Any]) -
     return described
 
 
-async def delete(store: Transcripts, recordings: RecordingDesk, stream: SegmentStream, meeting: Meeting) -> None:
+async def delete(
+    store: Transcripts, recordings: RecordingDesk, stream: SegmentStream, feed: Feed, meeting: Meeting
+) -> None:
     """Delete a meeting's transcript, recordings and all that tells what it was about, from every store. Idempotent.
 
     Recordings go first, and what the stream holds goes twice: before, so that nothing is deleted while Redis is away,
-    and afterwards, for what came meanwhile. What comes later is not taken in.
+    and afterwards, for what came meanwhile. What comes later is not taken in. Whoever watches the meeting is told.
 
     Raises:
         Conflict: `meeting_not_over`, or `bot_not_gone`: the bot's workload is still being ended.
@@ -44,8 +48,14 @@ async def delete(store: Transcripts, recordings: RecordingDesk, stream: SegmentS
         raise _not_over(meeting)
     if erasure is Erasure.ENDING:
         raise Conflict("bot_not_gone", "The bot's workload is still being ended. Try again in a moment.")
+    feed.publish(meeting.meeting_id, dump(deleted_frame(meeting.meeting_id)))
     await stream.forget(meeting.meeting_id)
     log.info("transcript_deleted", meeting_id=meeting.meeting_id)
+
+
+def deleted_frame(meeting_id: int) -> DeletedFrame:
+    """Return the live frame that tells of a deletion."""
+    return DeletedFrame(meeting=MeetingTag(id=meeting_id), ts=datetime.now(UTC))
 
 
 async def share(store: Shares, meeting: Meeting, token_sha256: bytes, *, good_s: float) -> Share:

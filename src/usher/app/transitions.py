@@ -42,6 +42,7 @@ from usher.ports import (
     Configuration,
     Feed,
     Meeting,
+    MeetingEvent,
     Meetings,
     Owed,
     Seat,
@@ -264,6 +265,13 @@ def status_frame(meeting: Meeting) -> StatusFrame:
     )
 
 
+def event_frame(meeting: Meeting, event: MeetingEvent) -> StatusFrame:
+    """Return the live frame that tells of an event of the meeting; the newest one has the reason that stands now."""
+    reason = meeting.reason if event.version == meeting.version else event.reason
+    told = StatusPayload(status=event.to_state, version=event.version, attempt=event.attempt, reason=reason)
+    return status_frame(meeting).model_copy(update={"payload": told, "ts": event.at})
+
+
 def deadline_s(policy: Policy, state: State) -> float | None:
     """Return how long a meeting may stay in `state`, in seconds.
 
@@ -314,4 +322,15 @@ _WHY = {
     Void.NO_SEAT: "the user has no room for another bot",
 }
 
-__all__ = ["Applied", "Ignored", "Outcome", "Refused", "Report", "Transitions", "deadline_s", "owed", "status_frame"]
+__all__ = [
+    "Applied",
+    "Ignored",
+    "Outcome",
+    "Refused",
+    "Report",
+    "Transitions",
+    "deadline_s",
+    "event_frame",
+    "owed",
+    "status_frame",
+]

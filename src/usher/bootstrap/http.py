@@ -45,8 +45,9 @@ def lift_file_limit() -> None:
 
 
 async def serve_http(app: FastAPI, listener: socket.socket) -> None:
-    """Serve until cancelled; open requests get a few seconds to end."""
+    """Serve until cancelled; open requests get a few seconds to end, and those that last are ended."""
     lift_file_limit()
+    closing = app.state.closing = asyncio.Event()
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -64,6 +65,7 @@ async def serve_http(app: FastAPI, listener: socket.socket) -> None:
         await asyncio.shield(task)
     finally:
         server.should_exit = True
+        closing.set()
         await asyncio.wait({task}, timeout=_SHUTDOWN_S + 2)
 
 

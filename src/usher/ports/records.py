@@ -1,6 +1,6 @@
 """What the store holds, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -273,6 +273,7 @@ class ChatMessage:
     Attributes:
         line_id: The page's own; one line of one attempt is kept once.
         at: When the bot first saw it, by the store's clock.
+        number: Its place in the meeting's chat, from 1 without gaps.
     """
 
     attempt: int
@@ -281,6 +282,20 @@ class ChatMessage:
     text: str
     is_self: bool
     at: datetime
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A state of a transcript.
+
+    Attributes:
+        number: Grows by one with each batch that is stored.
+        segments: What is asked for of it, in the order in which it was said.
+    """
+
+    number: int
+    segments: Sequence[Segment]
 
 
 class Erasure(StrEnum):

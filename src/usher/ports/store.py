@@ -15,6 +15,7 @@ from usher.ports.records import (
     Beat,
     ChatMessage,
     CommandFate,
+    Edition,
     Erasure,
     Exhibit,
     ExhibitContents,
@@ -184,12 +185,12 @@ class Leases(Protocol):
 class Transcripts(Protocol):
     """Sessions and segments: one row per (meeting, segment id), the newest revision wins."""
 
-    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> frozenset[int]:
+    async def save(self, sessions: Sequence[Session], heard: Sequence[HeardSegment]) -> Mapping[int, int]:
         """Upsert a batch in one transaction. Idempotent; an older revision changes nothing.
 
         Returns:
-            Which of the meetings take text. Of the others, which are unknown or whose transcript was deleted, nothing
-            is stored.
+            Which of the meetings take text, each with the edition that its transcript has now (0 if the batch has no
+            segment of it). Of the others, which are unknown or whose transcript was deleted, nothing is stored.
         """
         ...
 
@@ -199,6 +200,14 @@ class Transcripts(Protocol):
 
     async def segments(self, meeting_id: int) -> Sequence[Segment]:
         """Return the segments of a meeting in the order in which they were said."""
+        ...
+
+    async def edition(self, meeting_id: int, *, after: int) -> Edition:
+        """Return the newest edition of a transcript, with the segments that changed after edition `after`.
+
+        A transcript's editions are numbered from 1, without gaps, one for each batch with segments of it; 0 is none,
+        and what is older than editions. Whoever sees one sees all before it. After -1, everything has changed.
+        """
         ...
 
     async def erase(self, meeting_id: int) -> Erasure:

@@ -1,7 +1,8 @@
 """Frames of the `/ws` WebSocket, compatible with Vexa's; what is added is additive.
 
 A client sends `subscribe`, `unsubscribe` or `ping`; the server answers, and pushes `meeting.status`,
-`transcript.mutable` and `chat.received` frames of the meetings that are subscribed to.
+`transcript.mutable`, `chat.received` and `transcript.deleted` frames of the meetings that are subscribed to. Each has a
+`cursor`: whoever names it when subscribing anew gets what came after that frame.
 """
 
 from datetime import datetime
@@ -22,11 +23,22 @@ class MeetingName(BaseModel):
     native_id: str = Field(min_length=1, max_length=255)
 
 
+class WantedMeeting(MeetingName):
+    """A meeting that is to be followed.
+
+    Attributes:
+        cursor: Of the last frame that was received of it: what came after that is told first, of the visit that the
+            frame was about. Without it, the present state is.
+    """
+
+    cursor: str | None = Field(default=None, max_length=200)
+
+
 class Subscribe(BaseModel):
     """Ask for the frames of meetings."""
 
     action: Literal["subscribe"]
-    meetings: list[MeetingName] = Field(min_length=1, max_length=100)
+    meetings: list[WantedMeeting] = Field(min_length=1, max_length=100)
 
 
 class Unsubscribe(BaseModel):
@@ -63,7 +75,17 @@ class StatusPayload(BaseModel):
     reason: Reason | None
 
 
-class StatusFrame(BaseModel):
+class PushedFrame(BaseModel):
+    """What every pushed frame has.
+
+    Attributes:
+        cursor: Opaque: where to go on after this frame. Whoever serves a viewer adds it.
+    """
+
+    cursor: str | None = Field(default=None, exclude_if=lambda cursor: cursor is None)
+
+
+class StatusFrame(PushedFrame):
     """The meeting moved to another state."""
 
     type: Literal["meeting.status"] = "meeting.status"
@@ -89,12 +111,13 @@ class LiveSegment(BaseModel):
 
 
 class TranscriptPayload(BaseModel):
-    """New or changed segments."""
+    """New or changed segments, of the transcript's edition of that number: a gap in the numbers means a lost frame."""
 
     segments: list[LiveSegment]
+    edition: int | None = None
 
 
-class TranscriptFrame(BaseModel):
+class TranscriptFrame(PushedFrame):
     """Something was said."""
 
     type: Literal["transcript.mutable"] = "transcript.mutable"
@@ -104,9 +127,13 @@ class TranscriptFrame(BaseModel):
 
 
 class LiveChatMessage(BaseModel):
-    """A message of the meeting's chat; one that came before, by its `message_id`, is the same."""
+    """A message of the meeting's chat; one that came before, by its `message_id`, is the same.
+
+    They are numbered from 1: a gap in the numbers means a lost frame.
+    """
 
     message_id: str
+    number: int
     sender: str
     text: str
     is_self: bool
@@ -119,7 +146,7 @@ class ChatPayload(BaseModel):
     messages: list[LiveChatMessage]
 
 
-class ChatFrame(BaseModel):
+class ChatFrame(PushedFrame):
     """Something was written into the meeting's chat."""
 
     type: Literal["chat.received"] = "chat.received"
@@ -128,6 +155,14 @@ class ChatFrame(BaseModel):
     ts: datetime
 
 
-def dump(frame: StatusFrame | TranscriptFrame | ChatFrame) -> dict[str, Any]:
+class DeletedFrame(PushedFrame):
+    """The transcript was deleted, and chat, recordings and evidence with it: what was shown of it has to go."""
+
+    type: Literal["transcript.deleted"] = "transcript.deleted"
+    meeting: MeetingTag
+    ts: datetime
+
+
+def dump(frame: PushedFrame) -> dict[str, Any]:
     """Return a frame as JSON-compatible values."""
     return frame.model_dump(mode="json")

@@ -1,7 +1,7 @@
 """What a viewer on `/ws` is told when something behind it fails or was missed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Self, cast
 
 import pytest
@@ -14,19 +14,19 @@ from usher.api.context import Context
 from usher.api.keys import KeyCache, digest
 from usher.domain.errors import Unavailable
 from usher.domain.meeting import Homes, Platform
-from usher.domain.transcript import Segment
-from usher.ports import Feed, Json, Store
+from usher.ports import Edition, Feed, Json, Store
 
 ROOM = {"action": "subscribe", "meetings": [{"platform": "room", "native_id": "weekly-sync"}]}
 
 
-class _NoText:
+class NoText:
     """A store that fails when it is asked for text."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def segments(self, meeting_id: int) -> Sequence[Segment]:
+    async def edition(self, meeting_id: int, *, after: int) -> Edition:
+        del after
         raise Unavailable(f"the text of {meeting_id} cannot be read")
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the store has under that name
@@ -80,7 +80,7 @@ def _socket(world: World, store: Store | None = None, feed: Feed | None = None) 
 async def test_a_store_that_fails_ends_the_socket_with_a_reason() -> None:
     world = World()
     await _meeting(world)
-    with _socket(world, cast("Store", _NoText(world.store))) as socket:
+    with _socket(world, cast("Store", NoText(world.store))) as socket:
         socket.send_json(ROOM)
         assert socket.receive_json()["type"] == "subscribed"
         told = [socket.receive_json()]

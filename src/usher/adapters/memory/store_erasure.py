@@ -23,6 +23,7 @@ class MemoryErasure(Part):
             return Erasure.ENDING
         for table in (tables.segments, tables.chats, tables.commands, tables.exhibits):
             table.pop(meeting_id, None)
+        tables.changed = {key: edition for key, edition in tables.changed.items() if key[0] != meeting_id}
         tables.sessions = {key: one for key, one in tables.sessions.items() if one.meeting_id != meeting_id}
         tables.shares = {token: one for token, one in tables.shares.items() if one.meeting_id != meeting_id}
         tables.events[meeting_id] = [replace(event, detail="") for event in tables.events[meeting_id]]

@@ -57,7 +57,13 @@ class MemoryChats(Part):
         for line in lines:
             at = self._tables.now() - timedelta(seconds=line.ago_s)
             message = ChatMessage(
-                meeting.attempt, _plain(line.line_id), _plain(line.sender), _plain(line.text), line.is_self, at
+                meeting.attempt,
+                _plain(line.line_id),
+                _plain(line.sender),
+                _plain(line.text),
+                line.is_self,
+                at,
+                len(kept) + 1,
             )
             if len(kept) < MOST_LINES and not any(_is_same(message, one) for one in kept):
                 kept.append(message)

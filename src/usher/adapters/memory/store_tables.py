@@ -111,6 +111,8 @@ class Tables:
     attendance: Attendance | None = None
     sessions: dict[tuple[int, str], Session] = field(default_factory=dict)
     segments: dict[int, dict[str, Segment]] = field(default_factory=dict)
+    editions: dict[int, int] = field(default_factory=dict)
+    changed: dict[tuple[int, str], int] = field(default_factory=dict)
     exhibits: dict[int, list[tuple[Exhibit, ExhibitContents]]] = field(default_factory=dict)
     chats: dict[int, list[ChatMessage]] = field(default_factory=dict)
     recordings: dict[int, Recording] = field(default_factory=dict)

@@ -25,11 +25,14 @@ WITH told AS (
     LIMIT greatest(0, $8 - (SELECT count(*) FROM chat_messages WHERE meeting_id = $1))
     RETURNING c.id, c.attempt, c.line_id, c.sender, c.text, c.is_self, c.seen_at
 )
-SELECT attempt, line_id, sender, text, is_self, seen_at FROM kept ORDER BY id
+SELECT attempt, line_id, sender, text, is_self, seen_at,
+    (SELECT count(*) FROM chat_messages WHERE meeting_id = $1) + row_number() OVER (ORDER BY id) AS number
+FROM kept ORDER BY id
 """
 
 _CHAT = """
-SELECT attempt, line_id, sender, text, is_self, seen_at FROM chat_messages WHERE meeting_id = $1 ORDER BY id
+SELECT attempt, line_id, sender, text, is_self, seen_at, row_number() OVER (ORDER BY id) AS number
+FROM chat_messages WHERE meeting_id = $1 ORDER BY id
 """
 
 

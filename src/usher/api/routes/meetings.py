@@ -104,5 +104,5 @@ async def _update(call: UserCall, meeting: Meeting, body: MeetingUpdate) -> Meet
 
 async def _delete(call: UserCall, meeting: Meeting) -> MeetingDeleted:
     context = call.context
-    await delete(context.store, context.recordings, context.stream, meeting)
+    await delete(context.store, context.recordings, context.stream, context.feed, meeting)
     return MeetingDeleted(message="The meeting was deleted.", meeting_id=meeting.meeting_id)
