@@ -15,6 +15,7 @@ from typing import NoReturn
 import pytest
 
 from usher.adapters.webhooks import HttpWebhookSender
+from usher.client.webhooks import verify
 from usher.ports import Delivered, Notice, Undelivered, Webhook
 from usher.protocol.webhook_urls import Address
 from usher.protocol.webhooks import is_secret, new_secret
@@ -246,6 +247,38 @@ async def test_the_name_is_asked_for_once_and_the_connection_goes_to_that_answer
     assert asked == ["no-such-host.invalid"]
     assert endpoint.header("host") == f"no-such-host.invalid:{endpoint.port}"
     await sender.aclose()
+
+
+async def test_a_name_that_changes_its_mind_is_looked_at_anew_before_each_message(endpoint: Endpoint) -> None:
+    """DNS rebinding from one message to the next: outside when the webhook was set, inside now, and the other way."""
+    answers = iter(
+        [["8.8.8.8", "127.0.0.1"], ["::ffff:127.0.0.1"], ["64:ff9b::7f00:1"], ["168.63.129.16"], ["127.0.0.1"]]
+    )
+
+    async def resolve(_host: str, _port: int) -> list[Address]:
+        return [ipaddress.ip_address(text) for text in next(answers)]
+
+    sender = HttpWebhookSender(resolver=resolve)
+    webhook = Webhook(endpoint.url("rebinding.example", scheme="https"), new_secret())
+    for _ in range(5):
+        assert await sender.send(webhook, NOTICE) == Undelivered("Its host is not a public one.", lasting=True)
+    assert not endpoint.heads
+    await sender.aclose()
+
+
+async def test_while_a_secret_is_replaced_both_sign(endpoint: Endpoint, sender: HttpWebhookSender) -> None:
+    new, old = new_secret(), new_secret()
+    assert await sender.send(Webhook(endpoint.url(), new, old), NOTICE) == Delivered()
+    headers = {name: endpoint.header(name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")}
+    for secret in (new, old):
+        assert verify(endpoint.bodies[-1], headers, secret) == {"event_id": "msg_7_3"}
+
+
+async def test_the_status_of_the_answer_is_told(endpoint: Endpoint, sender: HttpWebhookSender) -> None:
+    assert (await sender.send(Webhook(endpoint.url(), new_secret()), NOTICE)).status_code == 204
+    endpoint.answer = b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n"
+    assert (await sender.send(Webhook(endpoint.url(), new_secret()), NOTICE)).status_code == 503
+    assert (await sender.send(Webhook("http://127.0.0.1:1/", new_secret()), NOTICE)).status_code is None
 
 
 async def test_a_stored_url_that_leads_inside_is_not_even_resolved() -> None:

@@ -6,39 +6,56 @@ import pytest
 
 from usher.protocol.webhook_urls import is_outside, why_never
 
-OUTSIDE = ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::"]
-INSIDE = [
-    "127.0.0.1",
-    "0.0.0.0",  # noqa: S104 - an address to refuse, not to listen on
-    "10.0.0.1",
-    "172.16.0.1",
-    "192.168.0.1",
-    "169.254.169.254",
-    "100.64.0.1",
-    "100.100.100.200",
-    "192.0.0.1",
-    "198.18.0.1",
-    "224.0.0.1",
-    "239.255.255.250",
-    "240.0.0.1",
-    "255.255.255.255",
-    "::",
-    "::1",
-    "fe80::1",
-    "fe80::1%eth0",
-    "fc00::1",
-    "ff02::1",
-    "::ffff:127.0.0.1",
-    "::ffff:169.254.169.254",
-    "::ffff:10.0.0.1",
-    "::ffff:100.64.0.1",
-    "64:ff9b::7f00:1",
-    "64:ff9b:1::808:808",
-    "2002:7f00:1::",
-    "2002:a9fe:a9fe::",
-    "2001:0:808:808::",
-    "2001:db8::1",
+OUTSIDE = [
+    "8.8.8.8",
+    "172.15.255.255",
+    "172.32.0.1",
+    "100.63.255.255",
+    "100.128.0.1",
+    "2606:4700::1111",
+    "::ffff:8.8.8.8",
+    "64:ff9b::808:808",
+    "2002:808:808::",
 ]
+INSIDE_4 = {
+    "this machine": ["127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3"],  # noqa: S104 - to refuse, not to listen on
+    "private": ["10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255"],
+    "link-local and what tells secrets there": ["169.254.0.1", "169.254.169.254", "169.254.170.2", "169.254.169.253"],
+    "what tells secrets elsewhere": ["100.100.100.200", "168.63.129.16", "192.0.0.192"],
+    "shared by a provider's customers": ["100.64.0.1", "100.127.255.255"],
+    "special": ["192.0.0.1", "192.0.2.1", "192.88.99.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1"],
+    "multicast, reserved and broadcast": ["224.0.0.1", "239.255.255.250", "240.0.0.1", "255.255.255.255"],
+}
+INSIDE_6 = {
+    "this machine": ["::", "::1"],
+    "link-local": ["fe80::1", "fe80::1%eth0", "febf::1", "2606:4700::1111%eth0"],
+    "unique and site-local": ["fc00::1", "fd00:ec2::254", "fd20:ce::254", "fec0::1", "feff::1"],
+    "multicast": ["ff02::1", "ff0e::1"],
+    "special": ["100::1", "2001::1", "2001:2::1", "2001:10::1", "2001:db8::1", "3fff::1", "5f00::1", "4000::1"],
+    "NAT64 of a network's own": ["64:ff9b:1::808:808"],
+    "Teredo": ["2001:0:808:808::", "2001:0:4136:e378:8000:63bf:3fff:fdd2"],
+}
+
+
+def _in_ipv6(text: str) -> list[str]:
+    """Return all ways to write an IPv4 address as an IPv6 one that something on the way may undo."""
+    number = int(ipaddress.IPv4Address(text))
+    high, low = f"{number >> 16:x}", f"{number & 0xFFFF:x}"
+    return [f"::ffff:{text}", f"::{text}", f"64:ff9b::{high}:{low}", f"2002:{high}:{low}::", f"2002:{high}:{low}::1"]
+
+
+INSIDE = [text for texts in (*INSIDE_4.values(), *INSIDE_6.values()) for text in texts]
+DISGUISED = [text for texts in INSIDE_4.values() for each in texts for text in _in_ipv6(each)]
+
+
+def test_the_tables_are_long_enough() -> None:
+    assert len(set(INSIDE)) >= 40
+    assert not set(INSIDE) & set(OUTSIDE)
+
+
+@pytest.mark.parametrize("text", DISGUISED)
+def test_an_inner_address_is_one_in_every_disguise(text: str) -> None:
+    assert not is_outside(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize(("text", "outside"), [(t, True) for t in OUTSIDE] + [(t, False) for t in INSIDE])
@@ -76,6 +93,20 @@ IMPOSSIBLE = {
         "https://0x7f000001/",
         "https://017700000001/",
         "https://0x7f.1/",
+        "https://0177.0.0.1/",
+        "https://0x7F.0x0.0x0.0x1/",
+        "https://127.0.1/",
+        "https://0xa9fea9fe/",
+        "https://2852039166/",
+        "https://0251.0376.0251.0376/",
+        "https://169.254.43518/",
+        "https://168.63.129.16/metadata",
+        "https://[::ffff:a9fe:a9fe]/",
+        "https://[::169.254.169.254]/",
+        "https://[fd00:ec2::254]/latest",
+        "https://127\u30020\u30020\u30021/",
+        "https://\uff11\uff12\uff17.0.0.1/",
+        "https://\u2460\u2461\u2466.0.0.1/",
         "https://0/",
         "https://[::1]/",
         "https://[::ffff:10.0.0.1]/",
