@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usher import __version__
-from usher.api import live, problems, stream
+from usher.api import live, problems, stream, tickets
 from usher.api.admin import users
 from usher.api.auth import SCHEMES
 from usher.api.context import Context
@@ -49,6 +49,7 @@ _MODULES = (
     health,
     live,
     stream,
+    tickets,
 )
 _ROUTES = [route for module in _MODULES for route in module.router.routes]
 _OFTEN = ("/internal/bots/{connection_id}/heartbeat", "/bots")
@@ -60,6 +61,7 @@ _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-r
 _SCHEME_OF_TAG = {
     "bots": "ApiKey",
     "meetings": "ApiKey",
+    "live": "ApiKey",
     "recordings": "ApiKey",
     "user": "ApiKey",
     "webhooks": "ApiKey",

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from usher.api.context import Context, get_context
 from usher.api.cursors import Cursor
 from usher.api.following import Follower
+from usher.api.tickets import owner_of
 from usher.domain.errors import NotAllowed, NotFound, Unavailable
 from usher.ports import Meeting, User
 from usher.protocol.live import REQUEST, MeetingName, Ping, Subscribe, WantedMeeting
@@ -41,7 +42,9 @@ async def live(socket: WebSocket) -> None:
     await socket.accept()
     context = await get_context(socket)
     try:
-        user = await context.keys.user_of(socket.headers.get("x-api-key"))
+        ticket = socket.query_params.get("ticket")
+        key = socket.headers.get("x-api-key")
+        user = await context.keys.user_of(key) if ticket is None else await owner_of(context, ticket)
     except NotAllowed as error:
         await _close(socket, error.code, _CLOSE_NOT_ALLOWED)
         return

@@ -14,9 +14,9 @@ import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from usher.api.auth import ByUser
 from usher.api.following import Follower, Frame
 from usher.api.problems import responses
+from usher.api.tickets import ByViewer
 from usher.domain.errors import Unavailable
 from usher.telemetry import LIVE_VIEWERS
 
@@ -93,7 +93,7 @@ class EventStream(Response):
 )
 async def follow_meeting(
     meeting_id: int,
-    call: ByUser,
+    call: ByViewer,
     request: Request,
     cursor: Annotated[str | None, Query(max_length=200, description="Go on after the frame with that cursor.")] = None,
     last_event_id: Annotated[

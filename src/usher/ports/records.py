@@ -307,6 +307,9 @@ class Erasure(StrEnum):
     ENDING = "ending"
 
 
+MOST_TICKETS = 100
+"""Tickets of a user that wait to be used."""
+
 MOST_SHARES = 100
 """Links to one transcript that may be good at a time."""
 

@@ -1,6 +1,7 @@
 """The state of the system. Times are the store's own clock: nobody passes "now" in."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from usher.domain.meeting import Platform
@@ -282,6 +283,21 @@ class Shares(Protocol):
         ...
 
 
+class Tickets(Protocol):
+    """What opens one live connection each, for a moment by the store's clock. They are kept as SHA-256."""
+
+    async def add_ticket(self, user_id: int, token_sha256: bytes, *, good_s: float) -> datetime | None:
+        """Make a ticket that is good for so long, and return until when.
+
+        None if the user is unknown, or `MOST_TICKETS` of theirs are good.
+        """
+        ...
+
+    async def take_ticket(self, token_sha256: bytes) -> User | None:
+        """Use a ticket up and return whose it is; None if it is not good. Of several calls at once, one has it."""
+        ...
+
+
 class Users(Protocol):
     """Users and their API tokens (kept as SHA-256)."""
 
@@ -340,6 +356,7 @@ class Store(
     Chats,
     Recordings,
     Shares,
+    Tickets,
     Users,
     Webhooks,
     Endpoints,

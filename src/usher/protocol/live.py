@@ -163,6 +163,13 @@ class DeletedFrame(PushedFrame):
     ts: datetime
 
 
+class LiveTicket(BaseModel):
+    """Opens one live connection, in place of the API key. It is shown this once."""
+
+    ticket: str
+    expires_at: datetime
+
+
 def dump(frame: PushedFrame) -> dict[str, Any]:
     """Return a frame as JSON-compatible values."""
     return frame.model_dump(mode="json")

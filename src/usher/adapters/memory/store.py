@@ -10,6 +10,7 @@ from usher.adapters.memory.store_recordings import MemoryRecordings
 from usher.adapters.memory.store_seen import MemoryChats, MemoryExhibits
 from usher.adapters.memory.store_shares import MemoryShares
 from usher.adapters.memory.store_tables import Now, Tables, wall_clock
+from usher.adapters.memory.store_tickets import MemoryTickets
 from usher.adapters.memory.store_transcripts import MemoryTranscripts
 from usher.adapters.memory.store_users import MemoryUsers
 
@@ -24,6 +25,7 @@ class MemoryStore(
     MemoryChats,
     MemoryRecordings,
     MemoryShares,
+    MemoryTickets,
     MemoryUsers,
     MemoryEndpoints,
     MemoryDeliveries,

@@ -59,12 +59,19 @@ def _forget_deliveries(tables: Tables, older_than_s: float, limit: int) -> Seque
     return [tables.deliveries.pop(delivery_id) for delivery_id in old]
 
 
+def _forget_tickets(tables: Tables, older_than_s: float, limit: int) -> Sequence[object]:
+    before = tables.now() - timedelta(seconds=older_than_s)
+    over = [token for token, (_, expires_at) in tables.tickets.items() if expires_at < before][:limit]
+    return [tables.tickets.pop(token) for token in over]
+
+
 FORGET: tuple[Callable[[Tables, float, int], Sequence[object]], ...] = (
     _forget_keys,
     _forget_connections,
     _forget_commands,
     _forget_effects,
     _forget_shares,
+    _forget_tickets,
     _forget_deliveries,
 )
 """One function for each kind of row; each returns what it forgot."""

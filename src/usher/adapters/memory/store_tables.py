@@ -119,6 +119,7 @@ class Tables:
     recording_chunks: dict[int, list[StoredChunk]] = field(default_factory=dict)
     deletions: set[int] = field(default_factory=set)
     shares: dict[bytes, Share] = field(default_factory=dict)
+    tickets: dict[bytes, tuple[int, datetime]] = field(default_factory=dict)
 
     def after(self, seconds: float) -> datetime:
         """Return the moment that many seconds from now."""

@@ -16,6 +16,8 @@ _SHARES = "SELECT r.ctid FROM transcript_shares r WHERE r.expires_at < now() - m
 
 _DELIVERIES = "SELECT r.ctid FROM webhook_deliveries r WHERE r.last_at < now() - make_interval(secs => $1) LIMIT $2"
 
+_TICKETS = "SELECT r.ctid FROM live_tickets r WHERE r.expires_at < now() - make_interval(secs => $1) LIMIT $2"
+
 # A collector of a version that does not know of deletion may have stored it. Such managers are gone after a while.
 _OF_REDACTED_MEETING = """
 SELECT r.ctid FROM <table> r JOIN meetings m ON m.id = r.meeting_id
@@ -34,6 +36,7 @@ _STATEMENTS = (
     ),
     sql(_FORGET, rows=_BURIED, table="outbox"),
     sql(_FORGET, rows=_SHARES, table="transcript_shares"),
+    sql(_FORGET, rows=_TICKETS, table="live_tickets"),
     sql(_FORGET, rows=_DELIVERIES, table="webhook_deliveries"),
     *(sql(sql(_FORGET, rows=_OF_REDACTED_MEETING), table=table) for table in ("transcriptions", "meeting_sessions")),
 )

@@ -15,6 +15,7 @@ from usher.adapters.postgres.outbox import PostgresOutbox
 from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.recordings import PostgresRecordings
 from usher.adapters.postgres.shares import PostgresShares
+from usher.adapters.postgres.tickets import PostgresTickets
 from usher.adapters.postgres.transcripts import PostgresTranscripts
 from usher.adapters.postgres.users import PostgresUsers
 
@@ -30,6 +31,7 @@ class PostgresStore(
     PostgresChats,
     PostgresRecordings,
     PostgresShares,
+    PostgresTickets,
     PostgresUsers,
     PostgresEndpoints,
     PostgresDeliveries,
