@@ -21,7 +21,8 @@ from usher.adapters.postgres.migrate import migrate
 from usher.adapters.postgres.store import PostgresStore
 from usher.domain.errors import InvariantBroken, Unavailable
 from usher.domain.lifecycle import LIVE, TABLE, Event, Source
-from usher.ports import Page
+from usher.domain.notices import NoticeType
+from usher.ports import Lane, Message, NewEndpoint, Page, Webhook
 
 MOVE = "UPDATE meetings SET version = version + 1, status = $2 WHERE id = $1"
 LOG = """
@@ -63,6 +64,43 @@ async def test_a_database_that_does_not_answer_is_unavailable() -> None:
 async def test_a_migration_that_takes_too_long_is_given_up(world: PostgresWorld) -> None:
     with pytest.raises(Unavailable):
         await migrate(world.dsn, timeout_s=0.0)
+
+
+async def test_a_manager_of_before_several_webhooks_goes_on_with_its_one(world: PostgresWorld) -> None:
+    """Its statements, as they were: it sets, finds and tells its webhook, and leaves the added ones alone."""
+    user = await new_user(world.store)
+    endpoint = await world.store.add_endpoint(user.user_id, NewEndpoint(Webhook("https://example.com/added", "a")))
+    assert endpoint is not None
+    put = """
+        INSERT INTO webhooks (user_id, url, secret) SELECT u.id, $2, $3 FROM users u WHERE u.id = $1
+        ON CONFLICT (user_id) DO UPDATE SET url = excluded.url, secret = excluded.secret, updated_at = now()"""
+    for secret in ("b", "c"):
+        await world.run(put, user.user_id, "https://example.com/put", secret)
+    found = await world.run("SELECT url, secret FROM webhooks WHERE user_id = $1", user.user_id)
+    assert [tuple(row) for row in found] == [("https://example.com/put", "c")]
+    assert await world.store.find_webhook(user.user_id) == Webhook("https://example.com/put", "c")
+    meeting = await new_meeting(world.store, await new_user(world.store))
+    owe = """
+        INSERT INTO outbox (meeting_id, attempt, lane, effect, due_at, version)
+        SELECT m.id, m.attempt, 'notify', 'notify', now(), m.version
+        FROM meetings m JOIN webhooks w ON w.user_id = $2 WHERE m.id = $1"""
+    await world.run(owe, meeting.meeting_id, user.user_id)
+    (effect,) = await world.store.claim(Lane.NOTIFY, limit=9, claim_s=60.0)
+    assert (effect.version, effect.webhook_id, effect.notice) == (1, None, None)
+    await world.run("DELETE FROM webhooks WHERE user_id = $1", user.user_id)
+    assert await world.store.endpoints(user.user_id) == [endpoint]
+
+
+async def test_the_webhooks_of_a_user_go_with_them(world: PostgresWorld) -> None:
+    user = await new_user(world.store)
+    await world.store.put_webhook(user.user_id, Webhook("https://example.com/put", "a"))
+    endpoint = await world.store.add_endpoint(user.user_id, NewEndpoint(Webhook("https://example.com/added", "a")))
+    assert endpoint is not None
+    message = Message(endpoint.webhook_id, 1, 1, NoticeType.STATUS_CHANGE)
+    assert await world.store.record_try(message, status_code=204, error=None) == 1
+    await world.run("DELETE FROM users WHERE id = $1", user.user_id)
+    assert not await world.run("SELECT * FROM webhooks")
+    assert not await world.run("SELECT * FROM webhook_deliveries")
 
 
 async def test_the_migrated_rows_are_the_lifecycle_table(world: PostgresWorld) -> None:
