@@ -1,16 +1,14 @@
 """The client: one method for each thing the API does."""
 
-import json
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Literal, Self
 
 import httpx
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
 
 from usher.client.errors import ApiError
+from usher.client.following import Following
 from usher.domain.lifecycle import State
 from usher.domain.meeting import Platform
 from usher.protocol.commands import Task
@@ -32,6 +30,7 @@ from usher.protocol.rest import (
 )
 
 _TIMEOUT_S = 15.0
+_PATIENCE_S = 60.0
 _PAGE = 1000
 
 
@@ -239,23 +238,27 @@ class Usher:
         """
         self._call("DELETE", f"/recordings/{recording_id}")
 
-    def follow(self, platform: Platform, native_meeting_id: str) -> Iterator[StatusFrame | TranscriptFrame]:
-        """Yield the meeting's live frames, the present state first, until the connection or the caller ends it.
+    def follow(
+        self,
+        platform: Platform,
+        native_meeting_id: str,
+        *,
+        cursor: str | None = None,
+        patience_s: float = _PATIENCE_S,
+    ) -> Iterator[StatusFrame | TranscriptFrame]:
+        """Yield the meeting's live frames, until the caller ends it. It connects again by itself and misses nothing.
+
+        Args:
+            platform: Of the meeting.
+            native_meeting_id: Of the meeting.
+            cursor: Go on after the frame with that cursor; by default the present state comes first.
+            patience_s: How long it may take to connect again.
 
         Raises:
-            ApiError: The connection was refused or broke.
+            ApiError: The connection was refused, or broke and could not be made again in time.
         """
-        url = self._url.replace("http", "ws", 1) + "/ws"
-        try:
-            with connect(url, additional_headers={"X-API-Key": self._key}, open_timeout=_TIMEOUT_S) as socket:
-                name = {"platform": platform, "native_id": native_meeting_id}
-                socket.send(json.dumps({"action": "subscribe", "meetings": [name]}))
-                for message in socket:
-                    frame = _frame(json.loads(message))
-                    if frame is not None:
-                        yield frame
-        except (OSError, WebSocketException) as error:
-            raise ApiError(0, "live_broken", f"The live connection broke: {type(error).__name__}.") from error
+        following = Following(self._url, self._key, platform, native_meeting_id, cursor=cursor, patience_s=patience_s)
+        return following.frames()
 
     def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - options and JSON are httpx's own
         answer = self._ask(method, path, **options)
@@ -277,14 +280,3 @@ def _refusal(answer: httpx.Response) -> ApiError:
         return ApiError(answer.status_code, str(problem["code"]), str(problem["detail"]))
     except (ValueError, KeyError, TypeError):
         return ApiError(answer.status_code, "unreadable", f"HTTP {answer.status_code} without a readable problem.")
-
-
-def _frame(message: dict[str, Any]) -> StatusFrame | TranscriptFrame | None:
-    kind = message.get("type")
-    if kind == "meeting.status":
-        return StatusFrame.model_validate(message)
-    if kind == "transcript.mutable":
-        return TranscriptFrame.model_validate(message)
-    if kind == "error":
-        raise ApiError(0, str(message.get("error")), f"The server refused: {message.get('error')}.")
-    return None
