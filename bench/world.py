@@ -100,6 +100,8 @@ async def open_world(effort: Effort) -> AsyncIterator[World]:
             "USHER_REDIS__URL": redis.url,
             "USHER_SECRET": SECRET,
             "USHER_DATA_DIR": str(directory / "usher"),
+            "USHER_API__RATE_PER_S": "1000000",
+            "USHER_API__RATE_BURST": "1000000",
         }
         load = await stack.enter_async_context(open_load(environment=environment, directory=directory))
         yield World(directory, database, store, load, environment, effort, stack)

@@ -32,6 +32,10 @@ class ApiSettings(_Group):
         default=None, description="Token of the Admin API (`X-Admin-API-Key`); without one the Admin API is closed."
     )
     key_cache_s: float = Field(default=5.0, ge=0, description="How long a checked API key is trusted, in seconds.")
+    rate_per_s: float = Field(
+        default=100.0, ge=0, description="Requests a second of one API key at one manager; 0 for any number."
+    )
+    rate_burst: int = Field(default=1000, ge=1, description="Requests of one API key at once, beyond that rate.")
 
 
 class DatabaseSettings(_Group):

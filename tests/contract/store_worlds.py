@@ -60,6 +60,7 @@ UPDATE meetings SET deadline_at = deadline_at - make_interval(secs => $1),
     start_time = start_time - make_interval(secs => $1), end_time = end_time - make_interval(secs => $1);
 UPDATE outbox SET due_at = due_at - make_interval(secs => $1),
     claimed_until = claimed_until - make_interval(secs => $1);
+UPDATE api_tokens SET expires_at = expires_at - make_interval(secs => $1);
 UPDATE transcript_shares SET expires_at = expires_at - make_interval(secs => $1);
 UPDATE live_tickets SET expires_at = expires_at - make_interval(secs => $1);
 UPDATE webhooks SET old_secret_until = old_secret_until - make_interval(secs => $1);

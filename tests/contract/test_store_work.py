@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from tests.contract.store_worlds import (
     ADMITTED,
     POLICY,
@@ -17,7 +16,6 @@ from tests.contract.store_worlds import (
     written,
 )
 
-from usher.domain.errors import NotFound
 from usher.domain.lifecycle import Effect, Event, Source
 from usher.domain.transcript import Segment
 from usher.ports import Backlog, Claim, HeardSegment, Lane, Meeting, Owed, Session, Store
@@ -392,20 +390,3 @@ async def test_users_are_made_once(store: Store) -> None:
     assert list(await store.list_users(limit=10, after_id=0)) == [user, nameless]
     assert list(await store.list_users(limit=1, after_id=0)) == [user]
     assert list(await store.list_users(limit=10, after_id=user.user_id)) == [nameless]
-
-
-async def test_tokens_lead_to_their_owner_until_they_are_revoked(store: Store) -> None:
-    user, other = await new_user(store), await new_user(store)
-    token_id = await store.add_token(user.user_id, b"1" * 32)
-    assert await store.add_token(user.user_id, b"1" * 32) == token_id
-    other_id = await store.add_token(other.user_id, b"2" * 32)
-    assert other_id != token_id
-    assert await store.find_user_by_token(b"1" * 32) == user
-    assert await store.find_user_by_token(b"2" * 32) == other
-    assert await store.find_user_by_token(b"3" * 32) is None
-    assert await store.revoke_token(token_id)
-    assert not await store.revoke_token(token_id)
-    assert await store.find_user_by_token(b"1" * 32) is None
-    with pytest.raises(NotFound) as caught:
-        await store.add_token(999_999, b"4" * 32)
-    assert caught.value.code == "unknown_user"

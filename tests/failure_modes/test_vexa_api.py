@@ -17,7 +17,8 @@ from usher.api.keys import KeyCache, digest
 from usher.domain.errors import Unavailable
 from usher.domain.lifecycle import Reason, State
 from usher.domain.meeting import Homes
-from usher.ports import User
+from usher.domain.scopes import Scope
+from usher.ports import HeldKey
 from usher.settings import Settings
 
 ROOM_URL = "http://usher.test/room"
@@ -27,8 +28,8 @@ MINE = {"X-API-Key": "key"}
 class _Away(KeyCache):
     """Keys whose database is away."""
 
-    async def user_of(self, key: str | None) -> User:
-        raise Unavailable(f"the database is away, whatever {bool(key)} key it is")
+    async def held(self, key: str | None, scope: Scope | None = None) -> HeldKey:
+        raise Unavailable(f"the database is away, whatever {bool(key)} key it is, for {scope}")
 
 
 def context(world: World, keys: KeyCache | None = None) -> Context:

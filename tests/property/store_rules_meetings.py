@@ -126,16 +126,20 @@ class MeetingRules(TwoStores):
         """Give a token, look whose it is, and take one away."""
         digest = hashlib.sha256(word.encode()).digest()
 
+        async def held(side: Side) -> int | None:
+            key = await side.store.find_key(digest)
+            return side.owner(None if key is None else key.user)
+
         async def kept(side: Side) -> list[object]:
             user_id = [*(each.user_id for each in side.users), 0][user]
             try:
-                token_id = await side.store.add_token(user_id, digest)
+                token_id = (await side.store.add_token(user_id, digest)).token_id
             except NotFound as unknown:
                 return [unknown.code, side.owner(await side.store.find_user(user_id))]
             side.tokens += [] if token_id in side.tokens else [token_id]
-            owner = side.owner(await side.store.find_user_by_token(digest))
+            owner = await held(side)
             gone = await side.store.revoke_token(side.tokens[revoked % len(side.tokens)])
-            return [side.tokens.index(token_id), owner, gone, side.owner(await side.store.find_user_by_token(digest))]
+            return [side.tokens.index(token_id), owner, gone, await held(side)]
 
         self.both(kept)
 

@@ -20,6 +20,7 @@ from tests.property.store_rules_meetings import MeetingRules
 from tests.property.store_rules_recordings import RecordingRules
 from tests.property.store_rules_seen import SeenRules
 from tests.property.store_rules_transcripts import TranscriptRules
+from tests.property.store_rules_users import UserRules
 from tests.property.store_rules_webhooks import WebhookRules
 from tests.property.store_rules_work import WorkRules
 from tests.property.store_sides import Side
@@ -27,7 +28,7 @@ from tests.property.store_sides import Side
 from usher.ports import Store
 
 
-class StoresInLockStep(MeetingRules, WorkRules, SeenRules, RecordingRules, TranscriptRules, WebhookRules):
+class StoresInLockStep(UserRules, MeetingRules, WorkRules, SeenRules, RecordingRules, TranscriptRules, WebhookRules):
     """Does everything twice."""
 
     @initialize(bots=st.lists(st.integers(2, 4), min_size=2, max_size=2))

@@ -5,14 +5,15 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from usher import __version__
-from usher.api import live, problems, stream, tickets
-from usher.api.admin import users
-from usher.api.auth import SCHEMES
+from usher.api import live, problems, rates, stream, tickets
+from usher.api.admin import fleet, tokens, users
+from usher.api.auth import RATE, SCHEMES, SCOPES
 from usher.api.context import Context
 from usher.api.lean import lean
 from usher.api.routes import (
@@ -46,6 +47,8 @@ _MODULES = (
     user,
     webhooks,
     users,
+    tokens,
+    fleet,
     health,
     live,
     stream,
@@ -113,8 +116,21 @@ def _describe(app: FastAPI) -> dict[str, Any]:
         for operation in (o for path in document["paths"].values() for o in path.values()):
             schemes = [_SCHEME_OF_TAG[tag] for tag in operation.get("tags", ()) if tag in _SCHEME_OF_TAG]
             operation["security"] = [{scheme: []} for scheme in schemes]
+        _describe_scopes(document["paths"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _describe_scopes(paths: dict[str, Any]) -> None:
+    """Say of each operation for users which scope its key needs, and how another key, or too much of it, is refused."""
+    for route in (route for route in _ROUTES if isinstance(route, APIRoute)):
+        scopes = [SCOPES[each.call] for each in route.dependant.dependencies if each.call in SCOPES]
+        for method in (route.methods or ()) if scopes else ():
+            operation = paths[route.path_format][method.lower()]
+            operation["security"] = [{"ApiKey": [scope for scope in scopes if scope]}]
+            for status in (403, 429):
+                described = {**operation["responses"]["401"], "description": problems.PROBLEMS[status]["description"]}
+                operation["responses"].setdefault(str(status), described)
 
 
 def _limit_bytes(path: str) -> int:
@@ -137,7 +153,9 @@ class _Edge:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                standing = scope.get(RATE)
+                rate = () if standing is None else rates.headers(standing)
+                message["headers"] = [*message.get("headers", ()), *_HEADERS, *rate]
             await send(message)
 
         received, limit_bytes = 0, _limit_bytes(scope["path"])

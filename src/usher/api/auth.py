@@ -5,6 +5,7 @@ are described in OpenAPI is said in `SCHEMES`.
 """
 
 import hmac
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +14,8 @@ from starlette.requests import HTTPConnection
 
 from usher.api.context import Context, get_context
 from usher.domain.errors import NotAllowed
-from usher.ports import User
+from usher.domain.scopes import Scope
+from usher.ports import Actor, User
 from usher.protocol.credentials import BotIdentity
 
 SCHEMES: dict[str, dict[str, Any]] = {
@@ -29,6 +31,20 @@ class UserCall:
 
     user: User
     context: Context
+    origin: str
+
+    @property
+    def by(self) -> Actor:
+        """Who is held to what is deleted."""
+        return Actor(f"user:{self.user.user_id}", self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class AdminCall:
+    """A call of the admin."""
+
+    by: Actor
+    context: Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +55,36 @@ class BotCall:
     context: Context
 
 
-async def user_call(connection: HTTPConnection) -> UserCall:
-    """Return whose key the request carries.
+RATE = "usher.rate"
+"""Where a request's scope says how its key stands."""
 
-    Raises:
-        NotAllowed: The key is missing or not known.
-    """
-    context = await get_context(connection)
-    return UserCall(await context.keys.user_of(connection.headers.get("x-api-key")), context)
+SCOPES: dict[Callable[..., Any], Scope | None] = {}
+"""What each of the dependencies that `user_call` makes asks for."""
 
 
-async def require_admin(connection: HTTPConnection) -> None:
+def user_call(scope: Scope | None) -> Callable[[HTTPConnection], Awaitable[UserCall]]:
+    """Return the dependency of a route that takes a key with that scope; with None, one without scopes."""
+
+    async def call(connection: HTTPConnection) -> UserCall:
+        """Return whose key the request carries.
+
+        Raises:
+            NotAllowed: The key is missing, not known, or has expired.
+            Forbidden: It does not have the scope.
+            TooFast: It is used more often than it may.
+        """
+        context = await get_context(connection)
+        held = await context.keys.held(connection.headers.get("x-api-key"), scope)
+        if context.rates is not None:
+            standing = connection.scope[RATE] = context.rates.take(held.token_id)
+            context.rates.require(standing)
+        return UserCall(held.user, context, origin_of(connection))
+
+    SCOPES[call] = scope
+    return call
+
+
+async def admin_call(connection: HTTPConnection) -> AdminCall:
     """Let only the admin pass.
 
     Raises:
@@ -61,6 +96,7 @@ async def require_admin(connection: HTTPConnection) -> None:
     key = connection.headers.get("x-admin-api-key", "")
     if not hmac.compare_digest(key.encode(), context.admin_token.encode()):
         raise NotAllowed("bad_admin_token", "Send the admin token in the header X-Admin-API-Key.")
+    return AdminCall(Actor("admin", origin_of(connection)), context)
 
 
 async def bot_call(connection: HTTPConnection, connection_id: str) -> BotCall:
@@ -75,5 +111,16 @@ async def bot_call(connection: HTTPConnection, connection_id: str) -> BotCall:
     return BotCall(context.reports.authenticate(connection_id, given), context)
 
 
-ByUser = Annotated[UserCall, Depends(user_call)]
+def origin_of(connection: HTTPConnection) -> str:
+    """Return the address that a request came from."""
+    return connection.client.host if connection.client else ""
+
+
+ByAdmin = Annotated[AdminCall, Depends(admin_call)]
+ByUser = Annotated[UserCall, Depends(user_call(None))]
+ForBots = Annotated[UserCall, Depends(user_call(Scope.BOTS))]
+reader_call = user_call(Scope.READ)
+ForReading = Annotated[UserCall, Depends(reader_call)]
+ForWriting = Annotated[UserCall, Depends(user_call(Scope.WRITE))]
+ForWebhooks = Annotated[UserCall, Depends(user_call(Scope.WEBHOOKS))]
 ByBot = Annotated[BotCall, Depends(bot_call)]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from usher.app.chat import message_id
 from usher.domain.transcript import Segment
-from usher.ports import ChatMessage, CommandFate, Configuration, Exhibit, Meeting, MeetingEvent, Share, User
+from usher.ports import ChatMessage, CommandFate, Configuration, Exhibit, Meeting, MeetingEvent, Share
 from usher.protocol.rest import (
     ChatMessageBody,
     CommandBody,
@@ -18,7 +18,6 @@ from usher.protocol.rest import (
     SharedTranscript,
     Transcript,
     TranscriptSegment,
-    UserBody,
 )
 
 _NORMALIZED = {
@@ -175,17 +174,6 @@ def evidence_body(exhibit: Exhibit) -> EvidenceBody:
         address=exhibit.address,
         screenshot_bytes=exhibit.screenshot_bytes,
         tree_characters=exhibit.tree_characters,
-    )
-
-
-def user_body(user: User) -> UserBody:
-    """Return a user as the Admin API shows them."""
-    return UserBody(
-        id=user.user_id,
-        email=user.email,
-        name=user.name,
-        max_concurrent_bots=user.max_concurrent_bots,
-        created_at=user.created_at,
     )
 
 

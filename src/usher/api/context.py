@@ -7,6 +7,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from usher.api.keys import KeyCache
+from usher.api.rates import Rates
 from usher.app.bots import Bots
 from usher.app.recordings import RecordingDesk
 from usher.app.reports import Reports
@@ -22,6 +23,7 @@ class Context:
     Attributes:
         homes: Where this installation's own platforms are.
         admin_token: Token of the Admin API, or None to keep it closed.
+        rates: How many requests each key may make; None for any number.
     """
 
     store: Store
@@ -34,6 +36,7 @@ class Context:
     keys: KeyCache
     homes: Homes
     admin_token: str | None = field(default=None, repr=False)
+    rates: Rates | None = None
 
 
 async def get_context(connection: HTTPConnection) -> Context:

@@ -19,7 +19,8 @@ from usher.api.context import Context, get_context
 from usher.api.cursors import Cursor
 from usher.api.following import Follower
 from usher.api.tickets import owner_of
-from usher.domain.errors import NotAllowed, NotFound, Unavailable
+from usher.domain.errors import Forbidden, NotAllowed, NotFound, Unavailable
+from usher.domain.scopes import Scope
 from usher.ports import Meeting, User
 from usher.protocol.live import REQUEST, MeetingName, Ping, Subscribe, WantedMeeting
 from usher.telemetry import LIVE_VIEWERS
@@ -33,6 +34,7 @@ _MOST_FRAMES = 1000
 _SEND_TIMEOUT_S = 30.0
 _GOODBYE_S = 5.0
 _CLOSE_NOT_ALLOWED = 4401
+_CLOSE_FORBIDDEN = 4403
 _CLOSE_UNAVAILABLE = 4503
 
 
@@ -44,9 +46,12 @@ async def live(socket: WebSocket) -> None:
     try:
         ticket = socket.query_params.get("ticket")
         key = socket.headers.get("x-api-key")
-        user = await context.keys.user_of(key) if ticket is None else await owner_of(context, ticket)
+        user = await context.keys.user_of(key, Scope.READ) if ticket is None else await owner_of(context, ticket)
     except NotAllowed as error:
         await _close(socket, error.code, _CLOSE_NOT_ALLOWED)
+        return
+    except Forbidden as error:
+        await _close(socket, error.code, _CLOSE_FORBIDDEN)
         return
     except Unavailable:
         await _close(socket, "auth_unavailable", _CLOSE_UNAVAILABLE)

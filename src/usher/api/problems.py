@@ -11,12 +11,14 @@ from starlette.exceptions import HTTPException
 from usher.domain.errors import (
     CannotStore,
     Conflict,
+    Forbidden,
     Invalid,
     LimitReached,
     NotAllowed,
     NotFound,
     Rejected,
     Superseded,
+    TooFast,
     Unavailable,
 )
 from usher.protocol.rest import Problem
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 _STATUS: dict[type[Rejected], tuple[int, str]] = {
     Invalid: (422, "The request is not valid"),
     NotAllowed: (401, "Not allowed"),
+    Forbidden: (403, "Not with this key"),
     NotFound: (404, "Not found"),
     Conflict: (409, "Conflict with the present state"),
     Superseded: (410, "Over"),
@@ -69,7 +72,9 @@ def _answer(
 async def _rejected(_request: Request, error: Exception) -> JSONResponse:
     rejected = error if isinstance(error, Rejected) else Rejected("rejected", str(error))
     status, title = next((v for kind, v in _STATUS.items() if isinstance(rejected, kind)), (400, "Rejected"))
-    headers = {"Retry-After": "10"} if isinstance(rejected, LimitReached) else None
+    headers = None
+    if isinstance(rejected, LimitReached):
+        headers = {"Retry-After": str(round(rejected.retry_after_s) if isinstance(rejected, TooFast) else 10)}
     return _answer(status, title, rejected.detail, rejected.code, headers=headers)
 
 

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import HTTPConnection
 
-from usher.api.auth import ByUser, UserCall, user_call
+from usher.api.auth import SCOPES, ForReading, UserCall, origin_of, reader_call
 from usher.api.context import Context, get_context
 from usher.api.keys import digest, new_token
 from usher.api.problems import responses
 from usher.domain.errors import LimitReached, NotAllowed
+from usher.domain.scopes import Scope
 from usher.ports import MOST_TICKETS, User
 from usher.protocol.live import LiveTicket
 
@@ -20,7 +21,7 @@ _TicketQuery = Annotated[str | None, Query(max_length=100, description="A ticket
 
 
 @router.post("/ws/tickets", status_code=201, responses=responses(429))
-async def make_ticket(call: ByUser) -> LiveTicket:
+async def make_ticket(call: ForReading) -> LiveTicket:
     """Make a ticket: for half a minute it opens one connection to `/ws` or `/meetings/{id}/live`, as `?ticket=…`."""
     ticket = new_token()
     expires_at = await call.context.store.add_ticket(call.user.user_id, digest(ticket), good_s=_GOOD_S)
@@ -49,9 +50,10 @@ async def viewer_call(connection: HTTPConnection, ticket: _TicketQuery = None) -
         NotAllowed: Neither is good.
     """
     if ticket is None:
-        return await user_call(connection)
+        return await reader_call(connection)
     context = await get_context(connection)
-    return UserCall(await owner_of(context, ticket), context)
+    return UserCall(await owner_of(context, ticket), context, origin_of(connection))
 
 
+SCOPES[viewer_call] = Scope.READ
 ByViewer = Annotated[UserCall, Depends(viewer_call)]

@@ -48,7 +48,7 @@ class Wish:
 
 
 class Bots:
-    """The bots of users. Every method takes the user first and sees nothing of anybody else's."""
+    """The bots of users. Every method but `end` takes the user first and sees nothing of anybody else's."""
 
     def __init__(self, meetings: "BotStore", transitions: Transitions, policy: Policy) -> None:
         self._meetings = meetings
@@ -92,9 +92,11 @@ class Bots:
         Raises:
             NotFound: The user never sent a bot there.
         """
-        meeting = await self.get(user_id, platform, native_id)
-        outcome = await self._report(meeting, Event.STOP_REQUESTED)
-        return outcome.meeting
+        return await self.end(await self.get(user_id, platform, native_id))
+
+    async def end(self, meeting: Meeting) -> Meeting:
+        """Stop the bot of a meeting, whoever owns it. Idempotent."""
+        return (await self._report(meeting, Event.STOP_REQUESTED)).meeting
 
     async def configure(
         self, user_id: int, platform: Platform, native_id: str, changes: dict[str, str | None]

@@ -9,7 +9,7 @@ import structlog
 from usher.app.recordings import RecordingDesk
 from usher.domain.errors import Conflict, LimitReached, NotFound
 from usher.domain.lifecycle import LIVE
-from usher.ports import MOST_SHARES, Erasure, Feed, Meeting, Meetings, SegmentStream, Share, Shares, Transcripts
+from usher.ports import MOST_SHARES, Actor, Erasure, Feed, Meeting, Meetings, SegmentStream, Share, Shares, Transcripts
 from usher.protocol.live import DeletedFrame, MeetingTag, dump
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,13 @@ async def describe(store: Meetings, meeting: Meeting, said: Mapping[str, Any]) -
 
 
 async def delete(
-    store: Transcripts, recordings: RecordingDesk, stream: SegmentStream, feed: Feed, meeting: Meeting
+    store: Transcripts,
+    recordings: RecordingDesk,
+    stream: SegmentStream,
+    feed: Feed,
+    meeting: Meeting,
+    *,
+    by: Actor | None = None,
 ) -> None:
     """Delete a meeting's transcript, recordings and all that tells what it was about, from every store. Idempotent.
 
@@ -43,7 +49,7 @@ async def delete(
         raise _not_over(meeting)
     await stream.forget(meeting.meeting_id)
     await recordings.delete_of_meeting(meeting.user_id, meeting.meeting_id)
-    erasure = await store.erase(meeting.meeting_id)
+    erasure = await store.erase(meeting.meeting_id, by=by)
     if erasure is Erasure.NOT_OVER:
         raise _not_over(meeting)
     if erasure is Erasure.ENDING:

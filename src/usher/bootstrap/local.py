@@ -20,13 +20,14 @@ from usher.adapters.embedded.model import find_model
 from usher.adapters.embedded.postgres import EmbeddedPostgres
 from usher.adapters.embedded.redis import EmbeddedRedis
 from usher.adapters.postgres.migrate import migrate
-from usher.api.keys import digest, new_key
+from usher.api.keys import digest, ending, new_key
 from usher.bootstrap.addresses import public_url
 from usher.bootstrap.children import Child, start_child
 from usher.bootstrap.http import listen
 from usher.bootstrap.launchers import bots_host, stop_all
 from usher.bootstrap.system import System, open_system
 from usher.domain.errors import Unavailable
+from usher.ports import NewToken
 from usher.settings import LauncherSettings, Settings, environment_with
 
 Progress = Callable[[str], None]
@@ -221,5 +222,5 @@ async def _end(manager: "asyncio.Task[None]", system: System) -> None:
 async def _local_key(system: System, home: Path) -> str:
     key = keep_secret(home / "api_key", new_key())
     user = await system.store.create_user(_LOCAL_USER, name="Local", max_concurrent_bots=_LOCAL_BOTS)
-    await system.store.add_token(user.user_id, digest(key))
+    await system.store.add_token(user.user_id, digest(key), NewToken(name="usher up", ending=ending(key)))
     return key

@@ -24,6 +24,7 @@ from usher.adapters.webhooks import HttpWebhookSender
 from usher.api.app import create_app, create_bots_app
 from usher.api.context import Context
 from usher.api.keys import KeyCache
+from usher.api.rates import Rates
 from usher.app.access import AccountKeeper
 from usher.app.bots import Bots
 from usher.app.collector import Collector
@@ -49,7 +50,7 @@ from usher.bootstrap.workload import Specifier
 from usher.ports import Launcher
 from usher.protocol.credentials import BotCredentials
 from usher.room import room_app
-from usher.settings import Settings
+from usher.settings import ApiSettings, Settings
 
 
 class Role(StrEnum):
@@ -158,9 +159,10 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     )
     commands = CommandEffect(store, channel)
     finish, notify = PostMeeting(store, stream).finish, Notifier(store, outside.sender).notify
+    keys = KeyCache(store, ttl_s=settings.api.key_cache_s)
     dispatcher = Dispatcher(store, handlers(workload, commands, finish, notify), policy, wakeups)
     loops: dict[Role, Sequence[Loop]] = {
-        Role.API: (beats.run,),
+        Role.API: (beats.run, keys.run),
         Role.DISPATCH: (dispatcher.run, partial(run_every, 1.0, "hints", partial(hints.listen, wakeups.wake))),
         Role.RECONCILE: (
             Reconciler(store, transitions, launcher, legacy, policy).run,
@@ -170,7 +172,8 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
         ),
         Role.COLLECT: (collector.run,),
     }
-    context, rooms = _context(settings, outside, Bots(store, transitions, policy), reports, recordings), room_app()
+    bots, rooms = Bots(store, transitions, policy), room_app()
+    context = _context(settings, outside, bots, reports, recordings, keys)
     return System(
         store=store,
         launcher=launcher,
@@ -180,7 +183,9 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     )
 
 
-def _context(settings: Settings, outside: _Outside, bots: Bots, reports: Reports, recordings: RecordingDesk) -> Context:
+def _context(
+    settings: Settings, outside: _Outside, bots: Bots, reports: Reports, recordings: RecordingDesk, keys: KeyCache
+) -> Context:
     return Context(
         store=outside.store,
         bots=bots,
@@ -189,7 +194,12 @@ def _context(settings: Settings, outside: _Outside, bots: Bots, reports: Reports
         webhooks=WebhookDesk(outside.store, outside.sender, allow_private=settings.webhooks.allow_private),
         feed=outside.feed,
         stream=RedisSegmentStream(outside.redis),
-        keys=KeyCache(outside.store, ttl_s=settings.api.key_cache_s),
+        keys=keys,
+        rates=_rates(settings.api),
         homes=homes(settings),
         admin_token=settings.api.admin_token.get_secret_value() if settings.api.admin_token else None,
     )
+
+
+def _rates(api: ApiSettings) -> Rates | None:
+    return Rates(per_s=api.rate_per_s, burst=api.rate_burst) if api.rate_per_s else None

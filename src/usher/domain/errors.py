@@ -41,8 +41,26 @@ class LimitReached(Rejected):
     """The caller's own limit is used up; one of their bots has to end first."""
 
 
+class TooFast(LimitReached):
+    """The caller makes more requests than it may.
+
+    Args:
+        code: See `Rejected`.
+        detail: See `Rejected`.
+        retry_after_s: When the next one is let in.
+    """
+
+    def __init__(self, code: str, detail: str, retry_after_s: float) -> None:
+        super().__init__(code, detail)
+        self.retry_after_s = retry_after_s
+
+
 class NotAllowed(Rejected):
-    """The credentials are missing, wrong, or do not reach that far."""
+    """The credentials are missing, wrong, or over."""
+
+
+class Forbidden(Rejected):
+    """The credentials are good, and do not reach that far."""
 
 
 class Superseded(Rejected):

@@ -4,6 +4,7 @@ Adapters implement these; a contract suite in `tests/contract` holds every imple
 behaviour.
 """
 
+from usher.ports.audit import Actor, Audit, AuditEntry
 from usher.ports.changes import (
     LANES,
     Backlog,
@@ -87,9 +88,10 @@ from usher.ports.store import (
     Store,
     Tickets,
     Transcripts,
-    Users,
     Webhooks,
 )
+from usher.ports.tokens import MOST_TOKENS, PLAIN, HeldKey, NewToken, Token, Tokens, token_data
+from usher.ports.users import Closing, Usage, UserChanges, Users
 from usher.ports.webhooks import Delivered, Notice, Undelivered, WebhookSender
 
 __all__ = [
@@ -103,9 +105,14 @@ __all__ = [
     "MOST_RECORDING_BYTES",
     "MOST_SHARES",
     "MOST_TICKETS",
+    "MOST_TOKENS",
+    "PLAIN",
     "RECONFIGURE",
     "RENAME",
     "Acknowledgement",
+    "Actor",
+    "Audit",
+    "AuditEntry",
     "Backlog",
     "Beat",
     "BotAccess",
@@ -115,6 +122,7 @@ __all__ = [
     "ChunkVerdict",
     "Claim",
     "ClaimedEffect",
+    "Closing",
     "CommandChannel",
     "CommandFate",
     "Commands",
@@ -134,6 +142,7 @@ __all__ = [
     "Exhibits",
     "Feed",
     "HeardSegment",
+    "HeldKey",
     "Hints",
     "IdempotencyKey",
     "Json",
@@ -148,6 +157,7 @@ __all__ = [
     "NewChunk",
     "NewEndpoint",
     "NewMeeting",
+    "NewToken",
     "Notice",
     "Order",
     "Outbox",
@@ -169,10 +179,14 @@ __all__ = [
     "StreamEntry",
     "Subscription",
     "Tickets",
+    "Token",
+    "Tokens",
     "Transcripts",
     "Undelivered",
     "Unordered",
+    "Usage",
     "User",
+    "UserChanges",
     "Users",
     "Void",
     "Webhook",
@@ -180,4 +194,5 @@ __all__ = [
     "Webhooks",
     "WorkloadSpec",
     "judged",
+    "token_data",
 ]

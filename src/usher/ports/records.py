@@ -19,6 +19,7 @@ class User:
 
     Attributes:
         max_concurrent_bots: How many of their bots may be under way at once; 0 means none.
+        data: What the admin keeps of them.
     """
 
     user_id: int
@@ -26,6 +27,7 @@ class User:
     name: str | None
     max_concurrent_bots: int
     created_at: datetime
+    data: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from usher.domain.meeting import Platform
 from usher.domain.policy import Policy
 from usher.domain.reconcile import Watched
 from usher.domain.transcript import Segment
+from usher.ports.audit import Actor, Audit
 from usher.ports.changes import Backlog, Change, Claim, ClaimedEffect, Created, Lane, NewMeeting, Void
 from usher.ports.endpoints import Deliveries, Endpoints
 from usher.ports.recordings import Recordings
@@ -34,6 +35,8 @@ from usher.ports.records import (
     User,
     Webhook,
 )
+from usher.ports.tokens import Tokens
+from usher.ports.users import Users
 from usher.protocol.chat import SeenLine
 from usher.protocol.evidence import Evidence
 
@@ -71,6 +74,10 @@ class Meetings(Protocol):
 
     async def list_of_user(self, user_id: int, page: Page) -> Sequence[Meeting]:
         """List a user's meetings, by when they were asked for, newest first."""
+        ...
+
+    async def list_of_all(self, page: Page) -> Sequence[Meeting]:
+        """List everybody's meetings by their ids, the highest first."""
         ...
 
     async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
@@ -211,12 +218,12 @@ class Transcripts(Protocol):
         """
         ...
 
-    async def erase(self, meeting_id: int) -> Erasure:
+    async def erase(self, meeting_id: int, *, by: Actor | None = None) -> Erasure:
         """Delete a transcript and all that tells what the meeting was about, in one transaction. Idempotent.
 
         Gone are segments, sessions, chat, commands, evidence, links, data but for totals, the call's id and URL, and
         every word of what failed. States, times and limits stay. From then on nothing is taken in for the meeting.
-        It has to be over, and the end of its workload confirmed: `is_vacated` goes by the call's id.
+        It has to be over, and the end of its workload confirmed: `is_vacated` goes by the call's id. `by`: see `Audit`.
         """
         ...
 
@@ -298,38 +305,6 @@ class Tickets(Protocol):
         ...
 
 
-class Users(Protocol):
-    """Users and their API tokens (kept as SHA-256)."""
-
-    async def create_user(self, email: str, *, name: str | None, max_concurrent_bots: int) -> User:
-        """Create a user. Idempotent by e-mail address: an existing user is returned unchanged."""
-        ...
-
-    async def find_user(self, user_id: int) -> User | None:
-        """Return the user with that id."""
-        ...
-
-    async def list_users(self, *, limit: int, after_id: int) -> Sequence[User]:
-        """List users by id."""
-        ...
-
-    async def add_token(self, user_id: int, token_sha256: bytes) -> int:
-        """Store a token's digest and return its id. Idempotent for the same digest.
-
-        Raises:
-            NotFound: `unknown_user`.
-        """
-        ...
-
-    async def find_user_by_token(self, token_sha256: bytes) -> User | None:
-        """Return the owner of a token."""
-        ...
-
-    async def revoke_token(self, token_id: int) -> bool:
-        """Forget a token; False if there is none."""
-        ...
-
-
 class Webhooks(Protocol):
     """The one webhook of a user that is set without an id; one of their `Endpoints`, told of changes of the status."""
 
@@ -358,6 +333,8 @@ class Store(
     Shares,
     Tickets,
     Users,
+    Tokens,
+    Audit,
     Webhooks,
     Endpoints,
     Deliveries,

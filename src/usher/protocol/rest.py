@@ -344,34 +344,6 @@ class EvidenceList(BaseModel):
     evidence: list[EvidenceBody]
 
 
-class UserRequest(BaseModel):
-    """Create a user, or find the one with that address."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    email: str = Field(min_length=3, max_length=255, pattern=r"^[^@\s]+@[^@\s]+$", examples=["ann@example.com"])
-    name: str | None = Field(default=None, max_length=255)
-    max_concurrent_bots: int = Field(default=3, ge=0, le=100_000, description="0 means that none may be sent.")
-
-
-class UserBody(BaseModel):
-    """Somebody who sends bots."""
-
-    id: int
-    email: str
-    name: str | None
-    max_concurrent_bots: int
-    created_at: datetime
-
-
-class TokenBody(BaseModel):
-    """A new API token; it is shown this once and never again."""
-
-    id: int
-    token: str
-    user_id: int
-
-
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 

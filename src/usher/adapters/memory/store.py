@@ -1,6 +1,8 @@
 """The whole store in the memory of one process."""
 
+from usher.adapters.memory.store_audit import MemoryAudit
 from usher.adapters.memory.store_bots import MemoryLeases
+from usher.adapters.memory.store_closing import MemoryClosing
 from usher.adapters.memory.store_endpoints import MemoryDeliveries, MemoryEndpoints
 from usher.adapters.memory.store_erasure import MemoryErasure
 from usher.adapters.memory.store_meetings import MemoryMeetings
@@ -11,6 +13,7 @@ from usher.adapters.memory.store_seen import MemoryChats, MemoryExhibits
 from usher.adapters.memory.store_shares import MemoryShares
 from usher.adapters.memory.store_tables import Now, Tables, wall_clock
 from usher.adapters.memory.store_tickets import MemoryTickets
+from usher.adapters.memory.store_tokens import MemoryTokens
 from usher.adapters.memory.store_transcripts import MemoryTranscripts
 from usher.adapters.memory.store_users import MemoryUsers
 
@@ -29,6 +32,9 @@ class MemoryStore(
     MemoryUsers,
     MemoryEndpoints,
     MemoryDeliveries,
+    MemoryClosing,
+    MemoryAudit,
+    MemoryTokens,
 ):
     """See `usher.ports.Store`. For one event loop; what it holds ends with the process.
 

@@ -6,13 +6,13 @@ from datetime import datetime
 from usher.adapters.memory.store_tables import Part
 from usher.domain.lifecycle import LIVE, Effect
 from usher.domain.meeting import MeetingRef
-from usher.ports import Erasure, Meeting
+from usher.ports import Actor, Erasure, Meeting
 
 
 class MemoryErasure(Part):
     """The deletion of `usher.ports.Transcripts`."""
 
-    async def erase(self, meeting_id: int) -> Erasure:
+    async def erase(self, meeting_id: int, *, by: Actor | None = None) -> Erasure:
         """Delete a transcript and all that tells what the meeting was about."""
         tables, meeting = self._tables, self._tables.meetings.get(meeting_id)
         if meeting is None:
@@ -32,6 +32,7 @@ class MemoryErasure(Part):
                 row.error = None
         if not meeting.redacted:
             tables.meetings[meeting_id] = _redacted(meeting, tables.now())
+            tables.write_deed(by, "transcript_deleted", f"meeting:{meeting_id}")
         return Erasure.ERASED
 
     async def is_erased(self, meeting_id: int) -> bool:

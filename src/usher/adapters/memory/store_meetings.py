@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from usher.adapters.memory.store_change import owe, require_row, write_change
-from usher.adapters.memory.store_tables import Part
+from usher.adapters.memory.store_tables import Part, as_json
 from usher.domain.errors import Conflict, Invalid, InvariantBroken, LimitReached, NotFound
 from usher.domain.lifecycle import COUNTED, HAS_WORKLOAD, LIVE, MISSABLE, Effect, Source
 from usher.domain.meeting import Platform
@@ -89,6 +88,12 @@ class MemoryMeetings(Part):
             mine = [] if before is None else mine[mine.index(before) + 1 :]
         return [meeting for meeting in mine if _is_on(page, meeting)][: page.limit]
 
+    async def list_of_all(self, page: Page) -> Sequence[Meeting]:
+        """List everybody's meetings, the highest id first."""
+        newest_first = sorted(self._tables.meetings.values(), key=lambda meeting: -meeting.meeting_id)
+        older = (m for m in newest_first if page.before_id is None or m.meeting_id < page.before_id)
+        return [meeting for meeting in older if _is_on(page, meeting)][: page.limit]
+
     async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
         """Return a meeting's history, oldest first."""
         return list(self._tables.events.get(meeting_id, ()))
@@ -145,7 +150,7 @@ class MemoryMeetings(Part):
         meeting = self._tables.meetings.get(meeting_id)
         if meeting is None or meeting.redacted:
             return None
-        new = _as_json(data)
+        new = as_json(data)
         merged = {**new, **meeting.data} if keep else {**meeting.data, **new}
         put = self._tables.meetings[meeting_id] = replace(meeting, data=merged, updated_at=self._tables.now())
         return put
@@ -171,15 +176,6 @@ def _is_on(page: Page, meeting: Meeting) -> bool:
         and (page.since is None or meeting.created_at >= page.since)
         and (page.until is None or meeting.created_at < page.until)
     )
-
-
-def _as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a copy of a JSON value without NUL characters, which the database does not store either."""
-    if isinstance(value, str):
-        return value.replace("\x00", "")
-    if isinstance(value, Mapping):
-        return {_as_json(key): _as_json(each) for key, each in value.items()}
-    return [_as_json(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _meeting(meeting_id: int, new: NewMeeting, now: datetime) -> Meeting:

@@ -1,9 +1,10 @@
 """What the in-memory store holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from usher.domain.lifecycle import LIVE, Effect
 from usher.domain.transcript import Segment
@@ -12,11 +13,14 @@ from usher.ports import (
     EXPIRED,
     LEAVE,
     Acknowledgement,
+    Actor,
+    AuditEntry,
     ChatMessage,
     Delivery,
     Endpoint,
     Exhibit,
     ExhibitContents,
+    Json,
     Lane,
     Meeting,
     MeetingEvent,
@@ -26,6 +30,7 @@ from usher.ports import (
     Share,
     StoredChunk,
     StoredCommand,
+    Token,
     User,
 )
 
@@ -96,7 +101,7 @@ class Tables:
     ids: "count[int]" = field(default_factory=lambda: count(1))
     users: dict[int, User] = field(default_factory=dict)
     active_bots: dict[int, int] = field(default_factory=dict)
-    tokens: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    tokens: dict[bytes, Token] = field(default_factory=dict)
     endpoints: dict[int, Endpoint] = field(default_factory=dict)
     old_secrets_until: dict[int, datetime] = field(default_factory=dict)
     deliveries: dict[int, Delivery] = field(default_factory=dict)
@@ -120,10 +125,17 @@ class Tables:
     deletions: set[int] = field(default_factory=set)
     shares: dict[bytes, Share] = field(default_factory=dict)
     tickets: dict[bytes, tuple[int, datetime]] = field(default_factory=dict)
+    deeds: list[AuditEntry] = field(default_factory=list)
 
     def after(self, seconds: float) -> datetime:
         """Return the moment that many seconds from now."""
         return self.now() + timedelta(seconds=seconds)
+
+    def write_deed(self, by: Actor | None, action: str, subject: str, data: Json | None = None) -> None:
+        """Write a line of the log of deeds, if somebody is to be held to it."""
+        if by is not None:
+            deed = AuditEntry(next(self.ids), by.name, by.origin, action, subject, data or {}, self.now())
+            self.deeds.append(deed)
 
     def current(self, connection_id: str) -> Meeting | None:
         """Return the meeting whose current attempt has this connection, if it is not over."""
@@ -158,6 +170,15 @@ class Tables:
 def _makes_void(command: StoredCommand, older: StoredCommand) -> bool:
     same = command.action in {older.action, LEAVE}
     return same and older.action != CHAT and older.seq < command.seq
+
+
+def as_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a copy of a JSON value without NUL characters, which the database does not store either."""
+    if isinstance(value, str):
+        return value.replace("\x00", "")
+    if isinstance(value, Mapping):
+        return {as_json(key): as_json(each) for key, each in value.items()}
+    return [as_json(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class Part:

@@ -1,15 +1,16 @@
 """Deleting transcripts, for good."""
 
+from usher.adapters.postgres.audit import write_deed
 from usher.adapters.postgres.pool import Part
 from usher.adapters.postgres.rows import LIVE_STATES, sql
 from usher.domain.lifecycle import Effect
-from usher.ports import Erasure, Lane
+from usher.ports import Actor, Erasure, Lane
 
 # The strongest lock on the row: a collector that is storing text for the meeting holds a share of its key, so it is
 # waited for, and its text is among what is deleted. Whoever comes later waits for this, and sees that it was deleted.
 _LOCK = sql(
     """
-SELECT m.status IN (<live>) AS live, EXISTS (
+SELECT m.status IN (<live>) AS live, m.redacted_at IS NOT NULL AS erased, EXISTS (
     SELECT FROM outbox o
     WHERE o.meeting_id = m.id AND o.lane = '<lane>' AND o.effect = '<effect>' AND o.buried_at IS NULL) AS ending
 FROM meetings m WHERE m.id = $1 FOR UPDATE
@@ -43,7 +44,7 @@ _IS_ERASED = "SELECT true FROM meetings WHERE id = $1 AND redacted_at IS NOT NUL
 class PostgresErasure(Part):
     """The deletion of `usher.ports.Transcripts`."""
 
-    async def erase(self, meeting_id: int) -> Erasure:
+    async def erase(self, meeting_id: int, *, by: Actor | None = None) -> Erasure:
         """Delete a transcript and all that tells what the meeting was about, in one transaction."""
         async with self._database.connection() as connection, connection.transaction():
             row = await connection.fetchrow(_LOCK, meeting_id)
@@ -55,6 +56,8 @@ class PostgresErasure(Part):
                 return Erasure.ENDING
             for statement in _PURGE:
                 await connection.execute(statement, meeting_id)
+            if not row["erased"]:
+                await write_deed(connection, by, "transcript_deleted", f"meeting:{meeting_id}")
         return Erasure.ERASED
 
     async def is_erased(self, meeting_id: int) -> bool:

@@ -136,6 +136,11 @@ class PostgresMeetings(Part):
         statement, arguments = listing(user_id, page)
         return [meeting_from(row) for row in await self._database.rows(statement, *arguments)]
 
+    async def list_of_all(self, page: Page) -> Sequence[Meeting]:
+        """List everybody's meetings, the highest id first."""
+        statement, arguments = listing(None, page)
+        return [meeting_from(row) for row in await self._database.rows(statement, *arguments)]
+
     async def events(self, meeting_id: int) -> Sequence[MeetingEvent]:
         """Return a meeting's history, oldest first."""
         return [event_from(row) for row in await self._database.rows(_EVENTS, meeting_id)]

@@ -1,6 +1,7 @@
 """Rows to values, and the pieces of SQL that come from the lifecycle table."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from usher.adapters.postgres.pool import Row
 from usher.domain.lifecycle import LIVE, Event, Reason, Source, State
@@ -117,10 +118,10 @@ def event_from(row: Row) -> MeetingEvent:
     )
 
 
-USER_COLUMNS = "u.id, u.email, u.name, u.max_concurrent_bots, u.created_at"
+USER_COLUMNS = "u.id, u.email, u.name, u.max_concurrent_bots, u.created_at, u.data"
 """What `user_from` reads, in its order, of a table called `u`."""
 
 
-def user_from(row: Row) -> User:
+def user_from(row: Iterable[Any]) -> User:
     """Read a row of `USER_COLUMNS`."""
     return User(*row)

@@ -2,7 +2,9 @@
 
 from typing import Self
 
+from usher.adapters.postgres.audit import PostgresAudit
 from usher.adapters.postgres.chats import PostgresChats
+from usher.adapters.postgres.closing import PostgresClosing
 from usher.adapters.postgres.commands import PostgresCommands
 from usher.adapters.postgres.deliveries import PostgresDeliveries
 from usher.adapters.postgres.endpoints import PostgresEndpoints
@@ -16,6 +18,7 @@ from usher.adapters.postgres.pool import Database
 from usher.adapters.postgres.recordings import PostgresRecordings
 from usher.adapters.postgres.shares import PostgresShares
 from usher.adapters.postgres.tickets import PostgresTickets
+from usher.adapters.postgres.tokens import PostgresTokens
 from usher.adapters.postgres.transcripts import PostgresTranscripts
 from usher.adapters.postgres.users import PostgresUsers
 
@@ -35,6 +38,9 @@ class PostgresStore(
     PostgresUsers,
     PostgresEndpoints,
     PostgresDeliveries,
+    PostgresClosing,
+    PostgresAudit,
+    PostgresTokens,
     PostgresOld,
 ):
     """See `usher.ports.Store`. Open it with `connect`."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 
-from usher.api.auth import ByUser
+from usher.api.auth import ForBots
 from usher.api.bodies import meeting_body, running_bot
 from usher.api.context import Context
 from usher.api.problems import responses
@@ -23,7 +23,7 @@ async def send_bot(
     body: BotRequest,
     request: Request,
     response: Response,
-    call: ByUser,
+    call: ForBots,
     idempotency_key: Annotated[
         str | None, Header(max_length=255, description="Repeating a request with its key sends no second bot.")
     ] = None,
@@ -45,13 +45,13 @@ async def send_bot(
 
 
 @router.get("/status", responses=responses())
-async def bots_status(call: ByUser) -> RunningBots:
+async def bots_status(call: ForBots) -> RunningBots:
     """List your bots that are under way."""
     return RunningBots(running_bots=[running_bot(m) for m in await call.context.bots.list_running(call.user.user_id)])
 
 
 @router.put("/{platform}/{native_meeting_id}/config", status_code=202, responses=responses(404, 409))
-async def configure_bot(platform: str, native_meeting_id: str, body: ConfigurationRequest, call: ByUser) -> Accepted:
+async def configure_bot(platform: str, native_meeting_id: str, body: ConfigurationRequest, call: ForBots) -> Accepted:
     """Change language or task of your bot in that meeting; the meeting is `reconfiguring` until the bot has."""
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     meeting = await call.context.bots.configure(call.user.user_id, parse_platform(platform), native_meeting_id, changes)
@@ -59,7 +59,7 @@ async def configure_bot(platform: str, native_meeting_id: str, body: Configurati
 
 
 @router.delete("/{platform}/{native_meeting_id}", status_code=202, responses=responses(404))
-async def stop_bot(platform: str, native_meeting_id: str, call: ByUser) -> Accepted:
+async def stop_bot(platform: str, native_meeting_id: str, call: ForBots) -> Accepted:
     """Stop your bot in that meeting, whatever it is doing. Stopping twice is stopping once."""
     meeting = await call.context.bots.stop(call.user.user_id, parse_platform(platform), native_meeting_id)
     return Accepted(message=f"The meeting is {meeting.status}.", meeting=meeting_body(meeting))

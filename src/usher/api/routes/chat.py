@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from usher.api.auth import ByUser
+from usher.api.auth import ForBots, ForReading
 from usher.api.bodies import chat_message_body, command_body
 from usher.api.problems import responses
 from usher.domain.meeting import parse_platform
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/bots/{platform}/{native_meeting_id}", tags=["bots"])
 
 
 @router.post("/chat", status_code=202, responses=responses(404, 409, 429))
-async def say(platform: str, native_meeting_id: str, body: ChatRequest, call: ByUser) -> CommandAccepted:
+async def say(platform: str, native_meeting_id: str, body: ChatRequest, call: ForBots) -> CommandAccepted:
     """Let your bot write into the meeting's chat. Sending it twice is writing twice."""
     bots = call.context.bots
     told = await bots.say(call.user.user_id, parse_platform(platform), native_meeting_id, body.text)
@@ -23,7 +23,7 @@ async def say(platform: str, native_meeting_id: str, body: ChatRequest, call: By
 
 
 @router.get("/chat", responses=responses(404))
-async def read_chat(platform: str, native_meeting_id: str, call: ByUser) -> ChatBody:
+async def read_chat(platform: str, native_meeting_id: str, call: ForReading) -> ChatBody:
     """Return what was written into the meeting's chat while your bot was there, in your newest visit."""
     context = call.context
     meeting = await context.bots.get(call.user.user_id, parse_platform(platform), native_meeting_id)
@@ -32,7 +32,7 @@ async def read_chat(platform: str, native_meeting_id: str, call: ByUser) -> Chat
 
 
 @router.put("/name", status_code=202, responses=responses(404, 409, 429))
-async def rename(platform: str, native_meeting_id: str, body: NameRequest, call: ByUser) -> CommandAccepted:
+async def rename(platform: str, native_meeting_id: str, body: NameRequest, call: ForBots) -> CommandAccepted:
     """Let your bot go under another name from now on. Not every platform lets a guest do that."""
     bots = call.context.bots
     told = await bots.rename(call.user.user_id, parse_platform(platform), native_meeting_id, body.bot_name)
@@ -41,7 +41,7 @@ async def rename(platform: str, native_meeting_id: str, body: NameRequest, call:
 
 @router.get("/commands/{seq}", responses=responses(404))
 async def command(
-    platform: str, native_meeting_id: str, seq: Annotated[int, Path(ge=1, le=2**31 - 1)], call: ByUser
+    platform: str, native_meeting_id: str, seq: Annotated[int, Path(ge=1, le=2**31 - 1)], call: ForBots
 ) -> CommandBody:
     """Say what became of a command to your bot, in your newest visit."""
     bots = call.context.bots

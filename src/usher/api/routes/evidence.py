@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from usher.api.auth import ByUser, UserCall
+from usher.api.auth import ForReading, UserCall
 from usher.api.bodies import evidence_body
 from usher.api.problems import responses
 from usher.domain.errors import NotFound
@@ -17,7 +17,7 @@ _Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="Number of the pie
 
 
 @router.get("", responses=responses(404))
-async def list_evidence(meeting_id: int, call: ByUser) -> EvidenceList:
+async def list_evidence(meeting_id: int, call: ForReading) -> EvidenceList:
     """List what the bots of one of your meetings saw when a step did not work, oldest first."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     exhibits = await call.context.store.exhibits(meeting.meeting_id)
@@ -27,7 +27,7 @@ async def list_evidence(meeting_id: int, call: ByUser) -> EvidenceList:
 @router.get(
     "/{number}/screenshot", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}, **responses(404)}
 )
-async def screenshot(meeting_id: int, number: _Number, call: ByUser) -> Response:
+async def screenshot(meeting_id: int, number: _Number, call: ForReading) -> Response:
     """Return the page as it looked. What was typed into it is masked."""
     contents = await _contents(call, meeting_id, number)
     if contents.screenshot is None:
@@ -38,7 +38,7 @@ async def screenshot(meeting_id: int, number: _Number, call: ByUser) -> Response
 @router.get(
     "/{number}/tree", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses(404)}
 )
-async def tree(meeting_id: int, number: _Number, call: ByUser) -> Response:
+async def tree(meeting_id: int, number: _Number, call: ForReading) -> Response:
     """Return the accessible tree of the page: roles and names, without what was typed into it."""
     contents = await _contents(call, meeting_id, number)
     return _file(contents.tree.encode(), "text/plain; charset=utf-8", f"meeting-{meeting_id}-evidence-{number}.txt")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
-from usher.api.auth import ByUser, UserCall
+from usher.api.auth import ForReading, ForWriting, UserCall
 from usher.api.bodies import event_body, meeting_body
 from usher.api.problems import responses
 from usher.app.transcripts import delete, describe
@@ -20,7 +20,7 @@ router = APIRouter(tags=["meetings"])
 
 @router.get("/meetings", responses=responses())
 async def list_meetings(
-    call: ByUser,
+    call: ForReading,
     limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
     before_id: Annotated[
         int | None, Query(ge=1, le=2**63 - 1, description="Only older ones than this one of yours: the next page.")
@@ -54,20 +54,20 @@ async def list_meetings(
 
 
 @router.get("/meetings/{meeting_id}", responses=responses(404))
-async def get_meeting(meeting_id: int, call: ByUser) -> MeetingBody:
+async def get_meeting(meeting_id: int, call: ForReading) -> MeetingBody:
     """Return one of your meetings."""
     return meeting_body(await call.context.bots.get_by_id(call.user.user_id, meeting_id))
 
 
 @router.patch("/meetings/{meeting_id}", responses=responses(404, 409))
-async def update_meeting(meeting_id: int, body: MeetingUpdate, call: ByUser) -> MeetingBody:
+async def update_meeting(meeting_id: int, body: MeetingUpdate, call: ForWriting) -> MeetingBody:
     """Say what one of your meetings was about: its `data` takes it up, and keeps everything else."""
     return await _update(call, await call.context.bots.get_by_id(call.user.user_id, meeting_id), body)
 
 
 @router.patch("/meetings/{platform}/{native_meeting_id}", responses=responses(404, 409))
 async def update_newest_meeting(
-    platform: str, native_meeting_id: str, body: MeetingUpdate, call: ByUser
+    platform: str, native_meeting_id: str, body: MeetingUpdate, call: ForWriting
 ) -> MeetingBody:
     """Say what your newest visit to that call was about."""
     bots = call.context.bots
@@ -75,7 +75,7 @@ async def update_newest_meeting(
 
 
 @router.delete("/meetings/{meeting_id}", responses=responses(404, 409))
-async def delete_meeting(meeting_id: int, call: ByUser) -> MeetingDeleted:
+async def delete_meeting(meeting_id: int, call: ForWriting) -> MeetingDeleted:
     """Delete a meeting that is over: transcript, chat, evidence, recordings, links and what you said of it.
 
     States and times stay, under the same id. Deleting twice is deleting once.
@@ -84,7 +84,7 @@ async def delete_meeting(meeting_id: int, call: ByUser) -> MeetingDeleted:
 
 
 @router.delete("/meetings/{platform}/{native_meeting_id}", responses=responses(404, 409))
-async def delete_only_meeting(platform: str, native_meeting_id: str, call: ByUser) -> MeetingDeleted:
+async def delete_only_meeting(platform: str, native_meeting_id: str, call: ForWriting) -> MeetingDeleted:
     """Delete your visit to that call, as by its id. If you have several it has to be by id."""
     bots = call.context.bots
     only = await bots.get_only(call.user.user_id, parse_platform(platform), native_meeting_id)
@@ -92,7 +92,7 @@ async def delete_only_meeting(platform: str, native_meeting_id: str, call: ByUse
 
 
 @router.get("/meetings/{meeting_id}/events", responses=responses(404))
-async def list_events(meeting_id: int, call: ByUser) -> EventList:
+async def list_events(meeting_id: int, call: ForReading) -> EventList:
     """Return the history of one of your meetings: every state it went through, when, and who moved it."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     return EventList(events=[event_body(e) for e in await call.context.bots.events(meeting)])
@@ -104,5 +104,5 @@ async def _update(call: UserCall, meeting: Meeting, body: MeetingUpdate) -> Meet
 
 async def _delete(call: UserCall, meeting: Meeting) -> MeetingDeleted:
     context = call.context
-    await delete(context.store, context.recordings, context.stream, context.feed, meeting)
+    await delete(context.store, context.recordings, context.stream, context.feed, meeting, by=call.by)
     return MeetingDeleted(message="The meeting was deleted.", meeting_id=meeting.meeting_id)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, HTTPException, Path, Query
 from fastapi.responses import StreamingResponse
 
-from usher.api.auth import ByUser
+from usher.api.auth import ForReading, ForWriting
 from usher.api.problems import responses
 from usher.api.ranges import wanted_range
 from usher.app.recordings import Download, state_of
@@ -23,7 +23,7 @@ _PART = {"content": {MEDIA_TYPE: {}}, "description": "The part that was asked fo
 
 
 @router.get("/recordings", responses=responses())
-async def list_recordings(call: ByUser, limit: _Limit = 100, before_id: _BeforeId = None) -> RecordingList:
+async def list_recordings(call: ForReading, limit: _Limit = 100, before_id: _BeforeId = None) -> RecordingList:
     """List your recordings, newest first."""
     page = RecordingPage(limit=limit, before_id=before_id)
     found = await call.context.recordings.list(call.user.user_id, page)
@@ -31,7 +31,7 @@ async def list_recordings(call: ByUser, limit: _Limit = 100, before_id: _BeforeI
 
 
 @router.get("/meetings/{meeting_id}/recordings", responses=responses(404))
-async def list_recordings_of_meeting(meeting_id: _Id, call: ByUser, limit: _Limit = 100) -> RecordingList:
+async def list_recordings_of_meeting(meeting_id: _Id, call: ForReading, limit: _Limit = 100) -> RecordingList:
     """List the recordings of one of your meetings, newest first: one for each attempt that heard something."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     page = RecordingPage(limit=limit, meeting_id=meeting.meeting_id)
@@ -40,13 +40,13 @@ async def list_recordings_of_meeting(meeting_id: _Id, call: ByUser, limit: _Limi
 
 
 @router.get("/recordings/{recording_id}", responses=responses(404))
-async def get_recording(recording_id: _Id, call: ByUser) -> RecordingBody:
+async def get_recording(recording_id: _Id, call: ForReading) -> RecordingBody:
     """Return one of your recordings."""
     return _body(await call.context.recordings.get(call.user.user_id, recording_id))
 
 
 @router.delete("/recordings/{recording_id}", status_code=204, responses=responses(404, 409))
-async def delete_recording(recording_id: _Id, call: ByUser) -> None:
+async def delete_recording(recording_id: _Id, call: ForWriting) -> None:
     """Delete a recording for good. Its bot has to be gone."""
     recordings = call.context.recordings
     await recordings.delete(await recordings.get(call.user.user_id, recording_id))
@@ -60,7 +60,7 @@ async def delete_recording(recording_id: _Id, call: ByUser) -> None:
 async def get_media(
     recording_id: _Id,
     media_id: _Id,
-    call: ByUser,
+    call: ForReading,
     range_: Annotated[str | None, Header(alias="Range", description="One range of bytes.")] = None,
     if_range: Annotated[str | None, Header(description="The `ETag` that the range is meant for.")] = None,
 ) -> StreamingResponse:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from usher.api.auth import ByUser, UserCall
+from usher.api.auth import ForReading, ForWriting, UserCall
 from usher.api.bodies import share_body, shared_body
 from usher.api.context import InContext
 from usher.api.forms import PRIVATE, TEXT_FORMS, Accept, AskedForm, as_file, wanted_form
@@ -29,7 +29,7 @@ _Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
     tags=["meetings"],
 )
 async def share_newest_transcript(
-    platform: str, native_meeting_id: str, body: ShareRequest, call: ByUser, meeting_id: VisitQuery = None
+    platform: str, native_meeting_id: str, body: ShareRequest, call: ForWriting, meeting_id: VisitQuery = None
 ) -> NewShare:
     """Make a link to the transcript of your newest visit to that call, or of a certain one."""
     bots = call.context.bots
@@ -38,20 +38,20 @@ async def share_newest_transcript(
 
 
 @router.post("/meetings/{meeting_id}/shares", status_code=201, responses=responses(404, 409, 429), tags=["meetings"])
-async def share_transcript(meeting_id: int, body: ShareRequest, call: ByUser) -> NewShare:
+async def share_transcript(meeting_id: int, body: ShareRequest, call: ForWriting) -> NewShare:
     """Make a link to a transcript. Whoever has it reads the transcript until it is over or taken back."""
     return await _share(call, await call.context.bots.get_by_id(call.user.user_id, meeting_id), body)
 
 
 @router.get("/meetings/{meeting_id}/shares", responses=responses(404), tags=["meetings"])
-async def list_shares(meeting_id: int, call: ByUser) -> ShareList:
+async def list_shares(meeting_id: int, call: ForReading) -> ShareList:
     """List the links to a transcript that are good, without their tokens."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     return ShareList(shares=[share_body(one) for one in await call.context.store.shares(meeting.meeting_id)])
 
 
 @router.delete("/meetings/{meeting_id}/shares/{share_id}", status_code=204, responses=responses(404), tags=["meetings"])
-async def end_share(meeting_id: int, share_id: _Id, call: ByUser) -> None:
+async def end_share(meeting_id: int, share_id: _Id, call: ForWriting) -> None:
     """Take back a link: from now on it opens nothing."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     if not await call.context.store.end_share(meeting.meeting_id, share_id):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from usher.api.auth import ByUser, UserCall
+from usher.api.auth import ForReading, UserCall
 from usher.api.bodies import transcript_body
 from usher.api.forms import PRIVATE, TEXT_FORMS, Accept, AskedForm, Form, as_file, wanted_form
 from usher.api.problems import responses
@@ -20,7 +20,7 @@ VisitQuery = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="A cert
 
 @router.get("/by-id/{meeting_id}", response_model=Transcript, responses={**TEXT_FORMS, **responses(404)})
 async def get_transcript_by_id(
-    meeting_id: int, call: ByUser, response: Response, asked: AskedForm = None, accept: Accept = None
+    meeting_id: int, call: ForReading, response: Response, asked: AskedForm = None, accept: Accept = None
 ) -> Transcript | Response:
     """Return what was said in one of your meetings, so far or altogether, as JSON, text, SRT or WebVTT."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
@@ -31,7 +31,7 @@ async def get_transcript_by_id(
 async def get_transcript(
     platform: str,
     native_meeting_id: str,
-    call: ByUser,
+    call: ForReading,
     response: Response,
     meeting_id: VisitQuery = None,
     asked: AskedForm = None,

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from usher.api.auth import ByUser
+from usher.api.auth import ForWebhooks
 from usher.api.problems import responses
 from usher.protocol.rest import WebhookBody, WebhookRequest
 
@@ -10,7 +10,7 @@ router = APIRouter(prefix="/user", tags=["user"])
 
 
 @router.put("/webhook", responses=responses())
-async def put_webhook(body: WebhookRequest, call: ByUser) -> WebhookBody:
+async def put_webhook(body: WebhookRequest, call: ForWebhooks) -> WebhookBody:
     """Be told of every change of your meetings at a URL of yours. Keep the secret: it is shown this once.
 
     It is one of your webhooks; `/webhooks` has the others, and more to say about each.
@@ -22,7 +22,7 @@ async def put_webhook(body: WebhookRequest, call: ByUser) -> WebhookBody:
 
 
 @router.get("/webhook", responses=responses())
-async def get_webhook(call: ByUser) -> WebhookBody:
+async def get_webhook(call: ForWebhooks) -> WebhookBody:
     """Return where you are told of changes."""
     webhook = await call.context.store.find_webhook(call.user.user_id)
     return WebhookBody(webhook_url=None if webhook is None else webhook.url)

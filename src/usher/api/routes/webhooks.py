@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from usher.api.auth import ByUser
+from usher.api.auth import ForWebhooks
 from usher.api.problems import responses
 from usher.app.webhooks import OLD_SECRET_GOOD_S
 from usher.ports import Delivery, Endpoint, EndpointChange, Undelivered
@@ -28,14 +28,14 @@ _Id = Annotated[int, Path(ge=1, le=_MOST_ID)]
 
 
 @router.get("", responses=responses())
-async def list_webhooks(call: ByUser) -> WebhookList:
+async def list_webhooks(call: ForWebhooks) -> WebhookList:
     """List your webhooks, without their secrets."""
     found = await call.context.webhooks.list_all(call.user.user_id)
     return WebhookList(webhooks=[_body(endpoint) for endpoint in found])
 
 
 @router.post("", status_code=201, responses=responses(429))
-async def add_webhook(body: NewWebhookRequest, call: ByUser) -> NewWebhook:
+async def add_webhook(body: NewWebhookRequest, call: ForWebhooks) -> NewWebhook:
     """Be told of changes of your meetings at a URL of yours. Keep the secret: it is shown this once."""
     desk, events = call.context.webhooks, frozenset(body.events)
     added = await desk.add(call.user.user_id, body.url, events, body.description)
@@ -43,13 +43,13 @@ async def add_webhook(body: NewWebhookRequest, call: ByUser) -> NewWebhook:
 
 
 @router.get("/{webhook_id}", responses=responses(404))
-async def get_webhook(webhook_id: _Id, call: ByUser) -> EndpointBody:
+async def get_webhook(webhook_id: _Id, call: ForWebhooks) -> EndpointBody:
     """Return one of your webhooks, without its secret."""
     return _body(await call.context.webhooks.get(call.user.user_id, webhook_id))
 
 
 @router.patch("/{webhook_id}", responses=responses(404))
-async def change_webhook(webhook_id: _Id, body: WebhookUpdate, call: ByUser) -> EndpointBody:
+async def change_webhook(webhook_id: _Id, body: WebhookUpdate, call: ForWebhooks) -> EndpointBody:
     """Change a webhook. One that was disabled because its server answered 410 is enabled again by `enabled`."""
     events = None if body.events is None else frozenset(body.events)
     change = EndpointChange(body.url, events, body.description, body.enabled)
@@ -57,20 +57,20 @@ async def change_webhook(webhook_id: _Id, body: WebhookUpdate, call: ByUser) -> 
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=responses(404))
-async def delete_webhook(webhook_id: _Id, call: ByUser) -> None:
+async def delete_webhook(webhook_id: _Id, call: ForWebhooks) -> None:
     """Take a webhook away. What it was still owed is not sent."""
     await call.context.webhooks.drop(call.user.user_id, webhook_id)
 
 
 @router.post("/{webhook_id}/secret", responses=responses(404))
-async def rotate_webhook_secret(webhook_id: _Id, call: ByUser) -> WebhookSecret:
+async def rotate_webhook_secret(webhook_id: _Id, call: ForWebhooks) -> WebhookSecret:
     """Get a new secret. For a day messages carry two signatures, by the new one and by the one before."""
     rotated = await call.context.webhooks.rotate(call.user.user_id, webhook_id)
     return WebhookSecret(secret=rotated.webhook.secret, old_secret_good_s=int(OLD_SECRET_GOOD_S))
 
 
 @router.post("/{webhook_id}/test", responses=responses(404, 429))
-async def try_webhook(webhook_id: _Id, call: ByUser) -> WebhookTested:
+async def try_webhook(webhook_id: _Id, call: ForWebhooks) -> WebhookTested:
     """Send a `webhook.test` now, once, and say what the server answered."""
     message_id, outcome = await call.context.webhooks.test(call.user.user_id, webhook_id)
     failed = outcome if isinstance(outcome, Undelivered) else None
@@ -85,7 +85,7 @@ async def try_webhook(webhook_id: _Id, call: ByUser) -> WebhookTested:
 @router.get("/{webhook_id}/deliveries", responses=responses(404))
 async def list_deliveries(
     webhook_id: _Id,
-    call: ByUser,
+    call: ForWebhooks,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before_id: Annotated[int | None, Query(ge=1, le=_MOST_ID, description="Only older ones than this.")] = None,
 ) -> DeliveryList:
@@ -97,7 +97,7 @@ async def list_deliveries(
 
 
 @router.post("/{webhook_id}/deliveries/{delivery_id}/replay", status_code=204, responses=responses(404))
-async def replay_delivery(webhook_id: _Id, delivery_id: _Id, call: ByUser) -> None:
+async def replay_delivery(webhook_id: _Id, delivery_id: _Id, call: ForWebhooks) -> None:
     """Send a message once more, under the same id, whether it was taken or not."""
     await call.context.webhooks.replay(call.user.user_id, webhook_id, delivery_id)
 
