@@ -36,7 +36,7 @@ class UserRules(TwoStores):
 
     @rule(user=st.integers(0, 1), states=SOME, span=SPANS)
     def look_at_use(self, user: int, states: int, span: float) -> None:
-        """Add up a user's meetings, list everybody's, and note that their keys are in use."""
+        """Add up a user's meetings, list everybody's, note that their keys are in use, and make and use a ticket."""
 
         async def used(side: Side) -> list[object]:
             store, user_id = side.store, side.users[user].user_id
@@ -45,7 +45,10 @@ class UserRules(TwoStores):
             fleet = [side.number(one.meeting_id) for one in await store.list_of_all(Page(limit=5, before_id=before))]
             await store.mark_used([token.token_id for token in await store.tokens_of(user_id)])
             marked = [(token.ending, token.last_used_at is None) for token in await store.tokens_of(user_id)]
-            return [usage.meetings, usage.transcript_s, round(usage.bot_s / span), fleet, marked]
+            ticket = uuid.uuid4().bytes
+            made = await store.add_ticket(user_id, ticket, good_s=span) is not None
+            taken = [side.owner(await store.take_ticket(ticket)) for _ in range(2)]
+            return [usage.meetings, usage.transcript_s, round(usage.bot_s / span), fleet, marked, made, taken]
 
         self.both(used)
 
