@@ -31,6 +31,11 @@ class ApiSettings(_Group):
     admin_token: SecretStr | None = Field(
         default=None, description="Token of the Admin API (`X-Admin-API-Key`); without one the Admin API is closed."
     )
+    cors_origins: list[str] = Field(
+        default=[],
+        description="Origins of web pages that may call the API from a browser, a JSON list: "
+        '`["https://app.example.com"]`; none by default.',
+    )
     key_cache_s: float = Field(default=5.0, ge=0, description="How long a checked API key is trusted, in seconds.")
     rate_per_s: float = Field(
         default=100.0, ge=0, description="Requests a second of one API key at one manager; 0 for any number."

@@ -7,6 +7,7 @@ from fastapi import FastAPI, HTTPException
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -60,7 +61,13 @@ _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fa
 _BODY_LIMIT_BYTES = 256 * 1024
 _LARGER_BODIES = {"evidence": MOST_BODY_BYTES}
 """Limits of callbacks of bots that need more, by the last part of their path."""
-_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+_NO_STORE = (b"cache-control", b"no-store")
+_MOST_CORS_AGE_S = 600
 _SCHEME_OF_TAG = {
     "bots": "ApiKey",
     "meetings": "ApiKey",
@@ -73,16 +80,29 @@ _SCHEME_OF_TAG = {
 }
 
 
-def create_app(context: Context | None = None, *, rooms: ASGIApp | None = None) -> FastAPI:
+def create_app(
+    context: Context | None = None, *, rooms: ASGIApp | None = None, cors_origins: Sequence[str] = ()
+) -> FastAPI:
     """Return the manager's application.
 
     Args:
         context: The use cases behind it; None only to describe the API.
         rooms: The application of the built-in meeting platform, mounted at `/room`.
+        cors_origins: Origins of web pages that may call the API; none by default.
     """
     app = FastAPI(title="Usher", version=__version__, description=_DESCRIPTION, telemetry=_NO_TELEMETRY)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
-    return _furnish(app, _ROUTES, context, rooms)
+    _furnish(app, _ROUTES, context, rooms)
+    if cors_origins:
+        # Keys travel in headers and never in cookies, so browsers need not send credentials.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            max_age=_MOST_CORS_AGE_S,
+        )
+    return app
 
 
 def create_bots_app(context: Context, *, rooms: ASGIApp | None = None) -> FastAPI:
@@ -156,6 +176,9 @@ class _Edge:
                 standing = scope.get(RATE)
                 rate = () if standing is None else rates.headers(standing)
                 message["headers"] = [*message.get("headers", ()), *_HEADERS, *rate]
+                said = any(name.lower() == b"cache-control" for name, _ in message["headers"])
+                if not said and not scope["path"].startswith("/room"):
+                    message["headers"].append(_NO_STORE)
             await send(message)
 
         received, limit_bytes = 0, _limit_bytes(scope["path"])

@@ -177,7 +177,7 @@ def _wire(settings: Settings, roles: Sequence[Role], outside: _Outside) -> Syste
     return System(
         store=store,
         launcher=launcher,
-        app=create_app(context, rooms=rooms),
+        app=create_app(context, rooms=rooms, cors_origins=settings.api.cors_origins),
         bots_app=create_bots_app(context, rooms=rooms),
         loops={role: loops[role] for role in roles},
     )
