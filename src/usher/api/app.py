@@ -67,6 +67,7 @@ _HEADERS = (
     (b"x-frame-options", b"DENY"),
 )
 _NO_STORE = (b"cache-control", b"no-store")
+_EXPOSED = ("Retry-After", "Idempotent-Replayed", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 _MOST_CORS_AGE_S = 600
 _SCHEME_OF_TAG = {
     "bots": "ApiKey",
@@ -100,6 +101,7 @@ def create_app(
             allow_origins=cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
+            expose_headers=_EXPOSED,
             max_age=_MOST_CORS_AGE_S,
         )
     return app

@@ -44,6 +44,10 @@ async def test_web_pages_of_the_setting_may_ask_and_no_others(api: Api) -> None:
     assert "access-control-allow-credentials" not in good.headers
     assert (bad.status_code, "access-control-allow-origin" in bad.headers) == (400, False)
     assert got.headers["access-control-allow-origin"] == PAGE
+    readable = got.headers["access-control-expose-headers"].lower()
+    told = {name for name in got.headers if name.startswith("ratelimit-")}
+    assert told
+    assert told <= set(readable.split(", "))
 
 
 async def test_a_bug_tells_nothing_of_itself(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
