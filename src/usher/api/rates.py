@@ -2,11 +2,11 @@
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from usher.domain.errors import TooFast
+from usher.domain.rates import Allowance
 
 _MOST = 10_000
 
@@ -26,12 +26,6 @@ class Standing:
     reset_s: int
 
 
-@dataclass(slots=True)
-class _Bucket:
-    left: float
-    at: float
-
-
 class Rates:
     """A bucket of requests for each key, refilled all the time. Each process has its own.
 
@@ -46,21 +40,12 @@ class Rates:
     def __init__(self, *, per_s: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
         self._burst = burst
-        self._clock = clock
-        self._buckets: OrderedDict[int, _Bucket] = OrderedDict()
+        self._buckets = Allowance[int](per_s=per_s, burst=burst, clock=clock, most=_MOST)
 
     def take(self, token_id: int) -> Standing:
         """Take one request from a key's bucket, if there is one."""
-        now = self._clock()
-        bucket = self._buckets.get(token_id)
-        if bucket is None:
-            bucket = self._buckets[token_id] = _Bucket(self._burst, now)
-            if len(self._buckets) > _MOST:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(token_id)
-        left = min(self._burst, bucket.left + (now - bucket.at) * self._per_s)
-        allowed = left >= 1.0
-        bucket.left, bucket.at = left - allowed, now
+        bucket = self._buckets.of(token_id)
+        allowed = bucket.allows()
         reset_s = math.ceil((self._burst - bucket.left) / self._per_s)
         return Standing(self._burst, int(bucket.left) if allowed else -1, reset_s)
 

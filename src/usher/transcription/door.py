@@ -15,11 +15,11 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
+from usher.domain.rates import Allowance
 from usher.protocol.credentials import BotIdentity
 from usher.protocol.whisper import EXTENSIONS_HEADER
 from usher.transcription.config import ServerConfig
 from usher.transcription.meter import Meter
-from usher.transcription.rates import Allowance
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +99,7 @@ class Door:
         self._meter = meter
         self._authenticate = authenticate
         self._health = health
-        self._failures = Allowance(
+        self._failures = Allowance[str](
             per_s=config.failures_per_minute / 60.0, burst=config.failures_per_minute, clock=meter.clock
         )
         self._unfinished: collections.Counter[str] = collections.Counter()

@@ -14,6 +14,7 @@ from websockets.asyncio.server import serve as serve_sockets
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from usher.domain.rates import Allowance
 from usher.protocol.credentials import BotIdentity
 from usher.protocol.whisper import ClientOptions, ProtocolViolation, Wait, find_uid, parse_options
 from usher.transcription.admission import Admission, Limits, Queue, Reason, Refused, Seat
@@ -22,7 +23,6 @@ from usher.transcription.door import Authenticate, Door, Visitor, tell_extension
 from usher.transcription.endpoint import Endpointer
 from usher.transcription.engine import Engine
 from usher.transcription.meter import Meter
-from usher.transcription.rates import Allowance
 from usher.transcription.scheduler import Scheduler, open_scheduler
 from usher.transcription.session import CLOSE_DONE, Session, check_language, refuse, send
 from usher.transcription.speech import SpeechStream
@@ -59,7 +59,7 @@ class Server:
         self._meter = meter
         self._detect = detect
         self._stop = asyncio.Event()
-        self._arrivals = Allowance(
+        self._arrivals = Allowance[str](
             per_s=config.new_streams_per_s, burst=8 * config.new_streams_per_s, clock=meter.clock
         )
         self._admission = Admission(_limits(config), meter.load, clock=meter.clock)

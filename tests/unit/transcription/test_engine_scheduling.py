@@ -318,13 +318,18 @@ async def test_an_engine_that_is_away_for_a_while_costs_no_words() -> None:
     await with_streams(ScriptedEngine(say=say), body, workers=2, batch_size=2)
 
 
-async def test_who_waits_for_the_end_of_a_stream_waits_no_longer_for_an_engine_that_is_away() -> None:
+class Away:
+    """What an engine says that is not to be had; counts how often it is asked."""
+
     calls = 0
 
-    def say(_: Job) -> str:
-        nonlocal calls
-        calls += 1
+    def __call__(self, _: Job) -> str:
+        self.calls += 1
         raise EngineUnavailable("away")
+
+
+async def test_who_waits_for_the_end_of_a_stream_waits_no_longer_for_an_engine_that_is_away() -> None:
+    away = Away()
 
     async def body(streams: list[Stream]) -> None:
         first = streams[0]
@@ -333,29 +338,24 @@ async def test_who_waits_for_the_end_of_a_stream_waits_no_longer_for_an_engine_t
         done, _ = await asyncio.wait([waiting], timeout=PATIENCE_S)
         assert done
         assert isinstance(waiting.exception(), TimeoutError)
-        assert calls > 2  # tries that end without a text are no progress
+        assert away.calls > 2  # tries that end without a text are no progress
         assert first.told == []
 
-    await with_streams(ScriptedEngine(say=say), body)
+    await with_streams(ScriptedEngine(say=away), body)
 
 
 async def test_an_engine_that_does_not_come_back_is_given_up_after_ten_minutes() -> None:
-    calls = 0
-
-    def say(_: Job) -> str:
-        nonlocal calls
-        calls += 1
-        raise EngineUnavailable("away")
+    away = Away()
 
     async def body(streams: list[Stream]) -> None:
         first = streams[0]
         first.finish(0, 10)
         await first.lane.drained(patience_s=PATIENCE_S)
         assert first.told == [(0, True, None)]
-        assert calls > 7
+        assert away.calls > 7
 
     # Each call takes a minute by this clock.
-    await with_streams(ScriptedEngine(say=say), body, clock=lambda: 60.0 * calls)
+    await with_streams(ScriptedEngine(say=away), body, clock=lambda: 60.0 * away.calls)
 
 
 async def test_a_failed_draft_is_dropped() -> None:

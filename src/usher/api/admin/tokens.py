@@ -1,12 +1,11 @@
 """`/admin/users/{user_id}/tokens`: API keys."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from usher.api.admin.bodies import token_body, token_info
 from usher.api.auth import ByAdmin
 from usher.api.keys import digest, ending, new_key
+from usher.api.pages import Id
 from usher.api.problems import responses
 from usher.domain.errors import NotFound
 from usher.ports import NewToken
@@ -14,11 +13,9 @@ from usher.protocol.admin import TokenBody, TokenList, TokenRequest
 
 router = APIRouter(prefix="/admin", tags=["admin"])
 
-_Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
-
 
 @router.post("/users/{user_id}/tokens", status_code=201, responses=responses(404))
-async def create_token(user_id: _Id, call: ByAdmin, body: TokenRequest | None = None) -> TokenBody:
+async def create_token(user_id: Id, call: ByAdmin, body: TokenRequest | None = None) -> TokenBody:
     """Give a user an API key. It is shown this once; only its digest is kept."""
     key, wanted = new_key(), body or TokenRequest()
     new = NewToken(
@@ -31,7 +28,7 @@ async def create_token(user_id: _Id, call: ByAdmin, body: TokenRequest | None = 
 
 
 @router.get("/users/{user_id}/tokens", responses=responses(404))
-async def list_tokens(user_id: _Id, call: ByAdmin) -> TokenList:
+async def list_tokens(user_id: Id, call: ByAdmin) -> TokenList:
     """List a user's API keys, without the keys themselves."""
     store = call.context.store
     if await store.find_user(user_id) is None:
@@ -40,7 +37,7 @@ async def list_tokens(user_id: _Id, call: ByAdmin) -> TokenList:
 
 
 @router.delete("/tokens/{token_id}", status_code=204, responses=responses(404))
-async def revoke_token(token_id: _Id, call: ByAdmin) -> None:
+async def revoke_token(token_id: Id, call: ByAdmin) -> None:
     """Revoke an API key; it stops working within seconds."""
     if not await call.context.store.revoke_token(token_id, by=call.by):
         raise NotFound("unknown_token", f"There is no token {token_id}.")

@@ -2,11 +2,12 @@
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from usher.api.admin.bodies import user_body
 from usher.api.auth import ByAdmin
+from usher.api.pages import MOST_ID, Id, Limit
 from usher.api.problems import responses
 from usher.app.users import Farewell
 from usher.domain.errors import NotFound
@@ -14,8 +15,6 @@ from usher.ports import User, UserChanges
 from usher.protocol.admin import UsageBody, UserBody, UserRequest, UserUpdate
 
 router = APIRouter(prefix="/admin", tags=["admin"])
-
-_Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.post("/users", status_code=201, responses=responses())
@@ -30,8 +29,8 @@ async def create_user(body: UserRequest, call: ByAdmin) -> UserBody:
 @router.get("/users", responses=responses())
 async def list_users(
     call: ByAdmin,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    after_id: Annotated[int, Query(ge=0, le=2**63 - 1, description="Only users with a higher id: the next page.")] = 0,
+    limit: Limit = 100,
+    after_id: Annotated[int, Query(ge=0, le=MOST_ID, description="Only users with a higher id: the next page.")] = 0,
 ) -> list[UserBody]:
     """List users by id."""
     return [user_body(user) for user in await call.context.store.list_users(limit=limit, after_id=after_id)]
@@ -45,13 +44,13 @@ async def find_user(email: str, call: ByAdmin) -> UserBody:
 
 
 @router.get("/users/{user_id}", responses=responses(404))
-async def get_user(user_id: _Id, call: ByAdmin) -> UserBody:
+async def get_user(user_id: Id, call: ByAdmin) -> UserBody:
     """Return one user."""
     return user_body(_known(await call.context.store.find_user(user_id), f"There is no user {user_id}."))
 
 
 @router.patch("/users/{user_id}", responses=responses(404))
-async def update_user(user_id: _Id, body: UserUpdate, call: ByAdmin) -> UserBody:
+async def update_user(user_id: Id, body: UserUpdate, call: ByAdmin) -> UserBody:
     """Change a user's name, limit or data. Bots under way stay, also if the new limit is below their number."""
     changes = cast("UserChanges", body.model_dump(exclude_unset=True))
     user = await call.context.store.update_user(user_id, changes, by=call.by)
@@ -60,7 +59,7 @@ async def update_user(user_id: _Id, body: UserUpdate, call: ByAdmin) -> UserBody
 
 @router.delete("/users/{user_id}", status_code=204, responses=responses(404, 409))
 async def delete_user(
-    user_id: _Id,
+    user_id: Id,
     call: ByAdmin,
     force: Annotated[bool, Query(description="Stop bots that are under way; without it they are a conflict.")] = False,
 ) -> None:
@@ -73,7 +72,7 @@ async def delete_user(
 
 @router.get("/users/{user_id}/usage", responses=responses(404))
 async def get_usage(
-    user_id: _Id,
+    user_id: Id,
     call: ByAdmin,
     since: Annotated[
         AwareDatetime | None, Query(alias="from", description="Meetings asked for then or later, with time zone.")

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime
 
 from usher.api.auth import ForReading, ForWriting, UserCall
 from usher.api.bodies import event_body, meeting_body
+from usher.api.pages import MOST_ID, Limit, page_of
 from usher.api.problems import responses
 from usher.app.transcripts import delete, describe
 from usher.domain.errors import Invalid
@@ -21,9 +22,9 @@ router = APIRouter(tags=["meetings"])
 @router.get("/meetings", responses=responses())
 async def list_meetings(
     call: ForReading,
-    limit: Annotated[int, Query(ge=1, le=1000, description="How many at most.")] = 100,
+    limit: Limit = 100,
     before_id: Annotated[
-        int | None, Query(ge=1, le=2**63 - 1, description="Only older ones than this one of yours: the next page.")
+        int | None, Query(ge=1, le=MOST_ID, description="Only older ones than this one of yours: the next page.")
     ] = None,
     status: Annotated[list[State] | None, Query(description="Only those in one of these states.")] = None,
     platform: Annotated[Platform | None, Query(description="Only those on it.")] = None,
@@ -48,8 +49,7 @@ async def list_meetings(
         until=until,
     )
     found = await call.context.bots.list_all(call.user.user_id, page)
-    shown = found[:limit]
-    more = shown[-1].meeting_id if len(found) > limit else None
+    shown, more = page_of(found, limit, lambda meeting: meeting.meeting_id)
     return MeetingList(meetings=[meeting_body(meeting) for meeting in shown], next_before_id=more)
 
 

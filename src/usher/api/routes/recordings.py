@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, HTTPException, Path, Query
+from fastapi import APIRouter, Header, HTTPException, Query
 from fastapi.responses import StreamingResponse
 
 from usher.api.auth import ForReading, ForWriting
+from usher.api.pages import Id
 from usher.api.problems import responses
 from usher.api.ranges import wanted_range
 from usher.app.recordings import Download, state_of
@@ -17,7 +18,6 @@ router = APIRouter(tags=["recordings"])
 
 _Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most.")]
 _BeforeId = Annotated[int | None, Query(ge=1, description="Only older ones than this: the next page.")]
-_Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 _WHOLE = {"content": {MEDIA_TYPE: {}}, "description": "WebM with one Opus track"}
 _PART = {"content": {MEDIA_TYPE: {}}, "description": "The part that was asked for"}
 
@@ -31,7 +31,7 @@ async def list_recordings(call: ForReading, limit: _Limit = 100, before_id: _Bef
 
 
 @router.get("/meetings/{meeting_id}/recordings", responses=responses(404))
-async def list_recordings_of_meeting(meeting_id: _Id, call: ForReading, limit: _Limit = 100) -> RecordingList:
+async def list_recordings_of_meeting(meeting_id: Id, call: ForReading, limit: _Limit = 100) -> RecordingList:
     """List the recordings of one of your meetings, newest first: one for each attempt that heard something."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     page = RecordingPage(limit=limit, meeting_id=meeting.meeting_id)
@@ -40,13 +40,13 @@ async def list_recordings_of_meeting(meeting_id: _Id, call: ForReading, limit: _
 
 
 @router.get("/recordings/{recording_id}", responses=responses(404))
-async def get_recording(recording_id: _Id, call: ForReading) -> RecordingBody:
+async def get_recording(recording_id: Id, call: ForReading) -> RecordingBody:
     """Return one of your recordings."""
     return _body(await call.context.recordings.get(call.user.user_id, recording_id))
 
 
 @router.delete("/recordings/{recording_id}", status_code=204, responses=responses(404, 409))
-async def delete_recording(recording_id: _Id, call: ForWriting) -> None:
+async def delete_recording(recording_id: Id, call: ForWriting) -> None:
     """Delete a recording for good. Its bot has to be gone."""
     recordings = call.context.recordings
     await recordings.delete(await recordings.get(call.user.user_id, recording_id))
@@ -58,8 +58,8 @@ async def delete_recording(recording_id: _Id, call: ForWriting) -> None:
     responses={200: _WHOLE, 206: _PART, **responses(404, 416)},
 )
 async def get_media(
-    recording_id: _Id,
-    media_id: _Id,
+    recording_id: Id,
+    media_id: Id,
     call: ForReading,
     range_: Annotated[str | None, Header(alias="Range", description="One range of bytes.")] = None,
     if_range: Annotated[str | None, Header(description="The `ETag` that the range is meant for.")] = None,

@@ -1,14 +1,13 @@
 """Links to transcripts: made and taken back by their owner, opened by whoever has one."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
 from usher.api.auth import ForReading, ForWriting, UserCall
 from usher.api.bodies import share_body, shared_body
 from usher.api.context import InContext
 from usher.api.forms import PRIVATE, TEXT_FORMS, Accept, AskedForm, as_file, wanted_form
 from usher.api.keys import digest, new_token
+from usher.api.pages import Id
 from usher.api.problems import responses
 from usher.api.routes.transcripts import VisitQuery
 from usher.app.transcripts import share
@@ -18,8 +17,6 @@ from usher.ports import Meeting
 from usher.protocol.rest import NewShare, SharedTranscript, ShareList, ShareRequest
 
 router = APIRouter()
-
-_Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
 @router.post(
@@ -51,7 +48,7 @@ async def list_shares(meeting_id: int, call: ForReading) -> ShareList:
 
 
 @router.delete("/meetings/{meeting_id}/shares/{share_id}", status_code=204, responses=responses(404), tags=["meetings"])
-async def end_share(meeting_id: int, share_id: _Id, call: ForWriting) -> None:
+async def end_share(meeting_id: int, share_id: Id, call: ForWriting) -> None:
     """Take back a link: from now on it opens nothing."""
     meeting = await call.context.bots.get_by_id(call.user.user_id, meeting_id)
     if not await call.context.store.end_share(meeting.meeting_id, share_id):

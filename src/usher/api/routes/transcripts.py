@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from usher.api.auth import ForReading, UserCall
 from usher.api.bodies import transcript_body
 from usher.api.forms import PRIVATE, TEXT_FORMS, Accept, AskedForm, Form, as_file, wanted_form
+from usher.api.pages import MOST_ID
 from usher.api.problems import responses
 from usher.app.transcripts import require_transcript
 from usher.domain.meeting import parse_platform
@@ -15,7 +16,7 @@ from usher.protocol.rest import Transcript
 
 router = APIRouter(prefix="/transcripts", tags=["meetings"])
 
-VisitQuery = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="A certain visit; default: the newest.")]
+VisitQuery = Annotated[int | None, Query(ge=1, le=MOST_ID, description="A certain visit; default: the newest.")]
 
 
 @router.get("/by-id/{meeting_id}", response_model=Transcript, responses={**TEXT_FORMS, **responses(404)})

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from usher.api.auth import ForWebhooks
+from usher.api.pages import MOST_ID, Id, Limit, page_of
 from usher.api.problems import responses
 from usher.app.webhooks import OLD_SECRET_GOOD_S
 from usher.ports import Delivery, Endpoint, EndpointChange, Undelivered
@@ -23,9 +24,6 @@ from usher.protocol.webhooks import notice_id
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
-_MOST_ID = 2**63 - 1
-_Id = Annotated[int, Path(ge=1, le=_MOST_ID)]
-
 
 @router.get("", responses=responses())
 async def list_webhooks(call: ForWebhooks) -> WebhookList:
@@ -43,13 +41,13 @@ async def add_webhook(body: NewWebhookRequest, call: ForWebhooks) -> NewWebhook:
 
 
 @router.get("/{webhook_id}", responses=responses(404))
-async def get_webhook(webhook_id: _Id, call: ForWebhooks) -> EndpointBody:
+async def get_webhook(webhook_id: Id, call: ForWebhooks) -> EndpointBody:
     """Return one of your webhooks, without its secret."""
     return _body(await call.context.webhooks.get(call.user.user_id, webhook_id))
 
 
 @router.patch("/{webhook_id}", responses=responses(404))
-async def change_webhook(webhook_id: _Id, body: WebhookUpdate, call: ForWebhooks) -> EndpointBody:
+async def change_webhook(webhook_id: Id, body: WebhookUpdate, call: ForWebhooks) -> EndpointBody:
     """Change a webhook. One that was disabled because its server answered 410 is enabled again by `enabled`."""
     events = None if body.events is None else frozenset(body.events)
     change = EndpointChange(body.url, events, body.description, body.enabled)
@@ -57,20 +55,20 @@ async def change_webhook(webhook_id: _Id, body: WebhookUpdate, call: ForWebhooks
 
 
 @router.delete("/{webhook_id}", status_code=204, responses=responses(404))
-async def delete_webhook(webhook_id: _Id, call: ForWebhooks) -> None:
+async def delete_webhook(webhook_id: Id, call: ForWebhooks) -> None:
     """Take a webhook away. What it was still owed is not sent."""
     await call.context.webhooks.drop(call.user.user_id, webhook_id)
 
 
 @router.post("/{webhook_id}/secret", responses=responses(404))
-async def rotate_webhook_secret(webhook_id: _Id, call: ForWebhooks) -> WebhookSecret:
+async def rotate_webhook_secret(webhook_id: Id, call: ForWebhooks) -> WebhookSecret:
     """Get a new secret. For a day messages carry two signatures, by the new one and by the one before."""
     rotated = await call.context.webhooks.rotate(call.user.user_id, webhook_id)
     return WebhookSecret(secret=rotated.webhook.secret, old_secret_good_s=int(OLD_SECRET_GOOD_S))
 
 
 @router.post("/{webhook_id}/test", responses=responses(404, 429))
-async def try_webhook(webhook_id: _Id, call: ForWebhooks) -> WebhookTested:
+async def try_webhook(webhook_id: Id, call: ForWebhooks) -> WebhookTested:
     """Send a `webhook.test` now, once, and say what the server answered."""
     message_id, outcome = await call.context.webhooks.test(call.user.user_id, webhook_id)
     failed = outcome if isinstance(outcome, Undelivered) else None
@@ -84,20 +82,20 @@ async def try_webhook(webhook_id: _Id, call: ForWebhooks) -> WebhookTested:
 
 @router.get("/{webhook_id}/deliveries", responses=responses(404))
 async def list_deliveries(
-    webhook_id: _Id,
+    webhook_id: Id,
     call: ForWebhooks,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before_id: Annotated[int | None, Query(ge=1, le=_MOST_ID, description="Only older ones than this.")] = None,
+    limit: Limit = 100,
+    before_id: Annotated[int | None, Query(ge=1, le=MOST_ID, description="Only older ones than this.")] = None,
 ) -> DeliveryList:
     """List what was sent to a webhook in the last seven days, newest first."""
     desk = call.context.webhooks
     found = await desk.deliveries(call.user.user_id, webhook_id, limit=limit + 1, before_id=before_id)
-    more = found[limit - 1].delivery_id if len(found) > limit else None
-    return DeliveryList(deliveries=[_delivery(one) for one in found[:limit]], next_before_id=more)
+    shown, more = page_of(found, limit, lambda one: one.delivery_id)
+    return DeliveryList(deliveries=[_delivery(one) for one in shown], next_before_id=more)
 
 
 @router.post("/{webhook_id}/deliveries/{delivery_id}/replay", status_code=204, responses=responses(404))
-async def replay_delivery(webhook_id: _Id, delivery_id: _Id, call: ForWebhooks) -> None:
+async def replay_delivery(webhook_id: Id, delivery_id: Id, call: ForWebhooks) -> None:
     """Send a message once more, under the same id, whether it was taken or not."""
     await call.context.webhooks.replay(call.user.user_id, webhook_id, delivery_id)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usher.transcription.rates import Allowance, Bucket
+from usher.domain.rates import Allowance, Bucket
 
 
 class Clock:
@@ -35,7 +35,7 @@ def test_who_waits_as_told_is_never_faster_than_allowed(steps: list[tuple[float,
 
 def test_who_asks_too_often_is_told_apart_from_its_neighbours() -> None:
     clock = Clock()
-    allowance = Allowance(per_s=0.05, burst=3.0, clock=clock)
+    allowance = Allowance[str](per_s=0.05, burst=3.0, clock=clock)
     assert [allowance.allows("bad") for _ in range(5)] == [True, True, True, False, False]
     assert allowance.allows("good")
     clock.now += 20.0
@@ -43,7 +43,7 @@ def test_who_asks_too_often_is_told_apart_from_its_neighbours() -> None:
 
 
 def test_keys_are_kept_in_bounded_memory_and_the_present_ones_stay() -> None:
-    allowance = Allowance(per_s=0.05, burst=3.0, clock=Clock())
+    allowance = Allowance[str](per_s=0.05, burst=3.0, clock=Clock())
     for number in range(10_000):
         allowance.allows(f"10.{number // 65536}.{number // 256 % 256}.{number % 256}")
         allowance.allows("always there")
